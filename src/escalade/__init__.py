@@ -1,0 +1,1 @@
+"""escalade: from a task to a model that provably does it."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 Kind = Literal[
     "classification",
@@ -53,8 +53,8 @@ class Value(BaseModel):
         return self.model_dump(mode="json")
 
     @property
-    def digest(self) -> str:
-        """Identity by content."""
+    def identity(self) -> str:
+        """Digest of the content."""
         return digest_of(self.to_json())
 
 
@@ -98,14 +98,12 @@ class Base(Value):
     family: Family
     source: Source
     revision: str | None = None
-    digest_: str | None = Field(None, alias="digest")
+    digest: str | None = None
     """Digest of the weights' folder; for ``scratch`` of the recipe."""
     parameters: int | None = None
     context: int | None = None
     """Longest input in tokens."""
     license: str | None = None
-
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
 class Refused(Value):

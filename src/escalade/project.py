@@ -1,0 +1,323 @@
+"""What is wanted: the project file, checked. It says what to reach and never how.
+
+The file is ``escalade.yaml``; ``schema()`` is the JSON schema that lets an editor complete it. Every mistake is
+refused with the key it stands at, what is wrong, and a suggestion.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from escalade.errors import BadInput
+from escalade.values import Kind
+
+FILE = "escalade.yaml"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def seconds(value: object) -> object:
+    """``90``, ``"90s"``, ``"5m"``, ``"1h30m"``, ``"300ms"`` as seconds; anything else is passed on to be refused."""
+    if not isinstance(value, str):
+        return value
+    if match := re.fullmatch(r"\s*([\d.]+)\s*ms\s*", value):
+        return float(match[1]) / 1000
+    parts = re.findall(r"([\d.]+)\s*([smhd])", value)
+    if not parts or re.sub(r"([\d.]+)\s*([smhd])", "", value).strip():
+        return value
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def size_in_bytes(value: object) -> object:
+    """``"4GB"`` as bytes; anything else is passed on to be refused."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?i?B)\s*", value)):
+        return float(match[1]) * _BYTES.get(match[2], 1)
+    return value
+
+
+def money(value: object) -> object:
+    """``"5 USD"`` or ``5`` as an amount in US dollars; anything else is passed on to be refused."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*\$?\s*([\d.]+)\s*(USD)?\s*", value)):
+        return float(match[1])
+    return value
+
+
+def _one_as_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds, json_schema_input_type=float | str)]
+Bytes = Annotated[float, BeforeValidator(size_in_bytes, json_schema_input_type=float | str)]
+Money = Annotated[float, BeforeValidator(money, json_schema_input_type=float | str)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_as_many, json_schema_input_type=str | list[str])]
+
+
+class Section(BaseModel):
+    """Base of every part of the project file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Sources(Section):
+    """Where the rows of a task are; a split that is missing is made."""
+
+    train: str
+    """A file (JSONL, JSON, CSV, TSV, Parquet, text, CoNLL; each also .gz) or a Hugging Face hub name."""
+    validation: str | None = None
+    test: str | None = None
+
+
+class Columns(Section):
+    """Which column holds what; guessed and shown where left out."""
+
+    input: Names = ()
+    """The text a model is given; several columns are joined by a line break."""
+    output: str | None = None
+    """The label, tags or text wanted."""
+    group: str | None = None
+    """Rows with the same value stay in one split and are resampled together."""
+    tokens: str | None = None
+    """Token classification: the list of words."""
+    messages: str | None = None
+    """Chat: the list of turns, each with role and content."""
+    context: str | None = None
+    """Question answering: the passage."""
+    head: str | None = None
+    """Relation extraction: the first entity."""
+    tail: str | None = None
+    """Relation extraction: the second entity."""
+    prompt: str | None = None
+    chosen: str | None = None
+    rejected: str | None = None
+
+
+class SplitRule(Section):
+    """How missing splits are made."""
+
+    by: str | None = None
+    """Column whose value keeps rows together; the same as ``columns.group``."""
+    test: Literal["auto"] | Annotated[float, Field(gt=0, le=0.5)] = "auto"
+    """Share of the rows for test; ``auto`` sizes it so that the interval's half-width is at most 0.03, up to 30 %."""
+    validation: Literal["auto"] | Annotated[float, Field(gt=0, le=0.5)] = "auto"
+
+
+class Target(Section):
+    """What must be reached, and how sure one must be."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    origin: str | None = None
+    """Where the number comes from; printed beside it."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Target:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("needs exactly one of at_least and at_most")
+        return self
+
+    @property
+    def bound(self) -> float:
+        """The number to reach."""
+        return self.at_least if self.at_least is not None else typing.cast(float, self.at_most)
+
+    @property
+    def rising(self) -> bool:
+        """True where more is better."""
+        return self.at_least is not None
+
+
+class Task(Section):
+    """One thing the project must do."""
+
+    name: str = Field("task", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    kind: Kind | None = None
+    """Guessed from the columns where left out."""
+    data: Annotated[Sources, BeforeValidator(lambda v: {"train": v} if isinstance(v, str) else v)]
+    columns: Columns = Columns()
+    split: SplitRule = SplitRule()
+    preferences: str | None = None
+    """Rows with prompt, chosen and rejected, for aligning."""
+    target: Target | None = None
+    """Left out: to beat the best baseline's validation score."""
+    instruction: str | None = None
+    """What the model is asked to do, in words; a general one for the kind where left out."""
+    input_limit: int | None = Field(None, gt=0)
+    """Longest input in tokens; the model's own limit where left out."""
+
+
+class Keep(Section):
+    """An ability that must survive adapting."""
+
+    data: str
+    metric: str = "bits_per_byte"
+    worsen_at_most: float = Field(ge=0)
+
+
+class Candidate(Section):
+    """A model to try: a folder, a hub name, ``scratch[:FAMILY[:SIZE]]``, or a name behind an OpenAI-compatible API."""
+
+    model: str
+    revision: str | None = None
+    api: str | None = None
+    """Base address of an OpenAI-compatible API."""
+    key_env: str | None = None
+    """Environment variable that holds the API key."""
+    price_in: float | None = Field(None, ge=0)
+    """Money per prompt token."""
+    price_out: float | None = Field(None, ge=0)
+
+
+class Budget(Section):
+    """What adapting may take; interrupted time counts."""
+
+    time: Seconds | None = Field(None, gt=0)
+    money: Money | None = Field(None, ge=0)
+
+
+class Limits(Section):
+    """What ships must keep to."""
+
+    memory: Bytes | None = Field(None, gt=0)
+    latency_p95: Seconds | None = Field(None, gt=0)
+
+
+class Traffic(Section):
+    """What will be asked of the release."""
+
+    requests_per_month: float = Field(gt=0)
+    months: float = Field(12, gt=0)
+
+
+def _as_candidate(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class Project(Section):
+    """The whole project file."""
+
+    name: str = "project"
+    seed: int = 0
+    language: str | None = None
+    """Language of the data (ISO 639-1); guessed where left out."""
+    use: Literal["commercial", "research"] = "research"
+    """Which licences are acceptable."""
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    keep: tuple[Keep, ...] = ()
+    candidates: tuple[Annotated[Candidate, BeforeValidator(_as_candidate)], ...] = ()
+    rungs: tuple[str, ...] | None = None
+    """The rungs that may be tried; all that apply where left out."""
+    budget: Budget = Budget()
+    limits: Limits = Limits()
+    traffic: Traffic | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Project:
+        names = [task.name for task in self.tasks]
+        if len(set(names)) < len(names):
+            raise ValueError("two tasks have the same name")
+        return self
+
+
+def load(path: Path) -> Project:
+    """Reads a project file.
+
+    Args:
+        path: The file, or the folder that holds ``escalade.yaml``.
+
+    Raises:
+        BadInput: The file is missing, is not YAML, or says something that no project may say.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        content = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput("project.missing", place=file) from None
+    except UnicodeDecodeError as error:
+        raise BadInput("project.not_utf8", place=file, position=error.start) from None
+    try:
+        said = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}, line {mark.line + 1}" if mark else file
+        raise BadInput("project.not_yaml", place=place, problem=getattr(error, "problem", error)) from None
+    if not isinstance(said, dict):
+        raise BadInput("project.not_mapping", place=file)
+    return parse(said, place=str(file))
+
+
+def parse(said: dict[str, Any], place: str = "project") -> Project:
+    """Checks what a project file says; ``place`` is named in errors."""
+    try:
+        return Project.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _explained(first, place) from None
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of the project file."""
+    return Project.model_json_schema() | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+
+
+def _explained(problem: Any, place: str) -> BadInput:
+    """One pydantic error as a sentence with its place in the file."""
+    steps = [step for step in problem["loc"] if not str(step).startswith("function-")]
+    where = f"{place}, {_key_path(steps)}" if steps else place
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(steps[:-1])
+        close = difflib.get_close_matches(str(steps[-1]), known, n=1, cutoff=0.5)
+        if close:
+            return BadInput("project.unknown_key_close", place=where, key=steps[-1], close=close[0])
+        return BadInput("project.unknown_key", place=where, key=steps[-1], known=", ".join(known))
+    if problem["type"] == "missing":
+        return BadInput("project.key_needed", place=where, key=steps[-1])
+    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    given = problem["input"] if isinstance(problem["input"], str | int | float | bool) else None
+    if given is None:
+        return BadInput("project.wrong", place=where, problem=message)
+    return BadInput("project.wrong_value", place=where, problem=message, given=given)
+
+
+def _key_path(steps: list[Any]) -> str:
+    said = ""
+    for step in steps:
+        said += f"[{step}]" if isinstance(step, int) else f".{step}" if said else str(step)
+    return said
+
+
+def _keys_at(steps: list[Any]) -> list[str]:
+    """The keys that the section reached by ``steps`` knows."""
+    section: Any = Project
+    for step in steps:
+        if isinstance(step, int):
+            continue
+        field = section.model_fields.get(step) if _is_section(section) else None
+        if field is None:
+            break
+        section = _section_in(field.annotation)
+    return sorted(section.model_fields) if _is_section(section) else []
+
+
+def _section_in(annotation: Any) -> Any:
+    """The Section class inside ``tuple[Annotated[X, ...], ...]``, ``X | None`` and the like."""
+    if _is_section(annotation):
+        return annotation
+    if typing.get_origin(annotation) in (tuple, list, typing.Union, types.UnionType, Annotated):
+        for inner in typing.get_args(annotation):
+            if found := _section_in(inner):
+                return found
+    return None
+
+
+def _is_section(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BaseModel)

@@ -167,7 +167,7 @@ class Evaluation(Value):
     """Digest of the model's artifact."""
     split: SplitName
     predictions: str
-    """Digest of the artifact with predictions.jsonl and statistics.safetensors (one row an item, one matrix a metric)."""
+    """Digest of the artifact with predictions.jsonl and statistics.safetensors (a row an item, a matrix a metric)."""
     scores: tuple[Score, ...]
     empty: int
     """Predictions that are empty; they count as wrong."""

@@ -1,0 +1,177 @@
+"""The SQLite database beside the run files: events while work goes on, leases, and an index of the runs.
+
+It is derived and disposable: `escalade runs rebuild` makes it anew from the files. Only leases and events live
+here alone; a lost lease is one nobody holds, and events are a diary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from escalade.errors import Busy
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, stage TEXT, started TEXT, output_digest TEXT);
+CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, pid INTEGER, born TEXT, host TEXT, what TEXT, since REAL,
+                                   beat REAL);
+CREATE TABLE IF NOT EXISTS events (time REAL, run TEXT, kind TEXT, facts TEXT);
+CREATE INDEX IF NOT EXISTS events_of_run ON events (run);
+"""
+_BEAT = 20.0
+"""Seconds between heartbeats of a held lease."""
+_SILENCE = 120.0
+"""Seconds without one after which a holder on another host is taken for dead."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease."""
+
+    pid: int
+    born: str
+    host: str
+    what: str
+    since: float
+    beat: float
+
+    @property
+    def alive(self) -> bool:
+        """False where the process is gone; on another host, where it has been silent for two minutes."""
+        if self.host != socket.gethostname():
+            return time.time() - self.beat < _SILENCE
+        return _born(self.pid) == self.born
+
+
+class Index:
+    """One connection per use: cheap, and safe across threads and forks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.executescript(_TABLES)
+            yield connection
+        finally:
+            connection.close()
+
+    def sound(self) -> bool:
+        """False where the file is not a database that can be read."""
+        try:
+            with self._connect() as connection:
+                return bool(connection.execute("PRAGMA quick_check").fetchone()[0] == "ok")
+        except sqlite3.DatabaseError:
+            return False
+
+    def add(self, id: str, stage: str, started: str, output_digest: str) -> None:
+        """Lists a run."""
+        with self._connect() as connection:
+            connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", (id, stage, started, output_digest))
+
+    def ids(self) -> list[str]:
+        """Every listed run, oldest first."""
+        with self._connect() as connection:
+            return [row[0] for row in connection.execute("SELECT id FROM runs ORDER BY started, id")]
+
+    def refill(self, rows: list[tuple[str, str, str, str]]) -> None:
+        """Replaces the list of runs."""
+        with self._connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM runs")
+            connection.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", rows)
+            connection.execute("COMMIT")
+
+    def event(self, run: str, kind: str, facts: dict[str, Any]) -> None:
+        """Adds a line to the diary."""
+        with self._connect() as connection:
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), run, kind, json.dumps(facts)))
+
+    def events(self, run: str) -> list[tuple[float, str, dict[str, Any]]]:
+        """The diary of a run: time, kind, facts."""
+        with self._connect() as connection:
+            found = connection.execute("SELECT time, kind, facts FROM events WHERE run = ? ORDER BY rowid", (run,))
+            return [(when, kind, json.loads(facts)) for when, kind, facts in found]
+
+    def holder(self, name: str) -> Holder | None:
+        """Who holds a lease; None where nobody who is alive does."""
+        with self._connect() as connection:
+            return _living(connection, name)
+
+    def holders(self) -> dict[str, Holder]:
+        """Every lease held by somebody alive."""
+        with self._connect() as connection:
+            names = [row[0] for row in connection.execute("SELECT name FROM leases")]
+            return {name: holder for name in names if (holder := _living(connection, name))}
+
+    @contextmanager
+    def lease(self, name: str, what: str) -> Iterator[None]:
+        """Holds a name for the length of the block.
+
+        Raises:
+            Busy: Another process holds it.
+        """
+        self._take(name, what)
+        done = threading.Event()
+        beating = threading.Thread(target=self._beat, args=(name, done), daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            done.set()
+            beating.join()
+            with self._connect() as connection:
+                connection.execute("DELETE FROM leases WHERE name = ? AND pid = ?", (name, os.getpid()))
+
+    def _take(self, name: str, what: str) -> None:
+        now = time.time()
+        with self._connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if holder := _living(connection, name):
+                    raise Busy("ledger.busy", place=name, pid=holder.pid, host=holder.host, what=holder.what)
+                row = (name, os.getpid(), _born(os.getpid()), socket.gethostname(), what, now, now)
+                connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            finally:
+                connection.execute("COMMIT")
+
+    def _beat(self, name: str, done: threading.Event) -> None:
+        while not done.wait(_BEAT):
+            with self._connect() as connection:
+                connection.execute("UPDATE leases SET beat = ? WHERE name = ?", (time.time(), name))
+
+
+def _living(connection: sqlite3.Connection, name: str) -> Holder | None:
+    row = connection.execute(
+        "SELECT pid, born, host, what, since, beat FROM leases WHERE name = ?", (name,)
+    ).fetchone()
+    holder = Holder(*row) if row else None
+    return holder if holder and holder.alive else None
+
+
+def _born(pid: int) -> str:
+    """When a process began, in the kernel's ticks; empty where it is gone (a pid alone may have been given anew)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except FileNotFoundError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return ""
+    except PermissionError:
+        return "alive"
+    return "alive"

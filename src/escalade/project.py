@@ -149,6 +149,8 @@ class Task(Section):
     """Rows with prompt, chosen and rejected, for aligning."""
     target: Target | None = None
     """Left out: to beat the best baseline's validation score."""
+    metric: str | None = None
+    """The metric that decides where no target is given; the kind's own where left out."""
     instruction: str | None = None
     """What the model is asked to do, in words; a general one for the kind where left out."""
     input_limit: int | None = Field(None, gt=0)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from escalade import messages
+
 Kind = Literal[
     "classification",
     "token-classification",
@@ -91,6 +93,24 @@ class Data(Value):
     """Digest of the artifact with refused.jsonl (file, line, reason) and account.json (counts, duplicates, leakage)."""
 
 
+class Lengths(Value):
+    """Lengths in tokens, by a rule of thumb: four characters of an alphabet, or one of a script without blanks."""
+
+    mean: float
+    median: float
+    p95: float
+    longest: float
+
+
+class Profile(Value):
+    """What ``profile`` gives: the shape of the train rows."""
+
+    input: Lengths
+    output: Lengths
+    labels: dict[str, int]
+    """Train rows (words, for tags) per label; empty where the kind has none."""
+
+
 class Base(Value):
     """A model before adapting."""
 
@@ -101,16 +121,28 @@ class Base(Value):
     digest: str | None = None
     """Digest of the weights' folder; for ``scratch`` of the recipe."""
     parameters: int | None = None
+    embedded: int | None = None
+    """Parameters that are looked up rather than multiplied with every token."""
     context: int | None = None
     """Longest input in tokens."""
     license: str | None = None
+    api: str | None = None
+    """Base address of the OpenAI-compatible API it is behind."""
+    key_env: str | None = None
 
 
 class Refused(Value):
     """A candidate or rung that was not taken, and why."""
 
     name: str
-    reason: str
+    key: str
+    """Key of the reason in the messages, so that it reads in any language."""
+    facts: dict[str, Setting] = {}
+
+    @property
+    def reason(self) -> str:
+        """The reason in the language in use."""
+        return messages.text(self.key, **self.facts)
 
 
 class Shortlist(Value):
@@ -137,9 +169,11 @@ class Model(Value):
     family: Family
     kind: Kind
     base: str
-    """Name of the base, or ``none``."""
+    """Name of the base, or of the baseline's method."""
     parameters: int | None = None
     trainable: int | None = None
+    findings: dict[str, Setting] = {}
+    """What adapting itself measured: rows cut, best step, the preferred margin before and after."""
 
 
 class Score(Value):

@@ -79,3 +79,19 @@ def file_name(digest: str) -> str:
 def digest_from(name: str) -> str:
     """The digest that ``file_name`` made a file name of."""
     return name.replace("-", ":", 1)
+
+
+def replace_tree(source: Path, target: Path) -> None:
+    """Puts a copy of ``source`` at ``target``, in place of what stood there, without a moment in which half is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    copy_tree(source, fresh)
+    sync_tree(fresh)
+    if target.exists():
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old.tmp")
+        os.replace(target, old)
+        os.replace(fresh, target)
+        shutil.rmtree(old)
+    else:
+        os.replace(fresh, target)
+    sync_folder(target.parent)

@@ -155,9 +155,7 @@ class Index:
 
 
 def _living(connection: sqlite3.Connection, name: str) -> Holder | None:
-    row = connection.execute(
-        "SELECT pid, born, host, what, since, beat FROM leases WHERE name = ?", (name,)
-    ).fetchone()
+    row = connection.execute("SELECT pid, born, host, what, since, beat FROM leases WHERE name = ?", (name,)).fetchone()
     holder = Holder(*row) if row else None
     return holder if holder and holder.alive else None
 

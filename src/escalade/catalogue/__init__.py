@@ -1,0 +1,1 @@
+"""Cards of what exists: bases, objectives, rungs, metrics, hardware, prices. Data and arithmetic, no torch."""

@@ -1,0 +1,205 @@
+"""Metric cards: what each metric measures, in which range, for which kinds, and where its code is. No torch.
+
+Adding a metric is a class in ``evaluate/metrics/`` and a card here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from escalade.errors import BadInput
+from escalade.values import Facts, Kind
+
+LABELS: tuple[Kind, ...] = ("classification", "relation-extraction")
+TAGS: tuple[Kind, ...] = ("token-classification",)
+TEXTS: tuple[Kind, ...] = ("question-answering", "summarization", "translation", "generation", "chat")
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """What is known of a metric before it is computed."""
+
+    name: str
+    what: str
+    kinds: tuple[Kind, ...]
+    paper: str
+    path: str
+    """``module:class`` of its code, imported when it is first asked for."""
+    rising: bool = True
+    """True where more is better."""
+    low: float = 0.0
+    high: float = 1.0
+
+
+_CARDS = (
+    MetricCard(
+        name="macro_f1",
+        what="F1 of each label, every label counted the same, over the labels that occur",
+        kinds=LABELS,
+        paper="Opitz & Burst 2019, Macro F1 and Macro F1",
+        path="escalade.evaluate.metrics.labels:MacroF1",
+    ),
+    MetricCard(
+        name="accuracy",
+        what="share of the rows whose label is right",
+        kinds=LABELS,
+        paper="Sokolova & Lapalme 2009, A systematic analysis of performance measures for classification tasks",
+        path="escalade.evaluate.metrics.labels:Accuracy",
+    ),
+    MetricCard(
+        name="micro_f1",
+        what="F1 over all decisions; with one label a row it equals accuracy",
+        kinds=LABELS,
+        paper="Sokolova & Lapalme 2009, A systematic analysis of performance measures for classification tasks",
+        path="escalade.evaluate.metrics.labels:MicroF1",
+    ),
+    MetricCard(
+        name="matthews",
+        what="correlation of predicted and true labels; 0 is chance",
+        kinds=LABELS,
+        paper="Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient",
+        path="escalade.evaluate.metrics.labels:Matthews",
+        low=-1.0,
+    ),
+    MetricCard(
+        name="entity_f1",
+        what="F1 over whole entities: span and type must both be right",
+        kinds=TAGS,
+        paper="Tjong Kim Sang & De Meulder 2003, Introduction to the CoNLL-2003 shared task",
+        path="escalade.evaluate.metrics.entities:EntityF1",
+    ),
+    MetricCard(
+        name="tag_accuracy",
+        what="share of the words whose tag is right",
+        kinds=TAGS,
+        paper="Marcus et al. 1993, Building a large annotated corpus of English: the Penn Treebank",
+        path="escalade.evaluate.metrics.entities:TagAccuracy",
+    ),
+    MetricCard(
+        name="token_f1",
+        what="overlap of the answer's words with the best of the accepted answers",
+        kinds=TEXTS,
+        paper="Rajpurkar et al. 2016, SQuAD: 100,000+ questions for machine comprehension of text",
+        path="escalade.evaluate.metrics.answers:TokenF1",
+    ),
+    MetricCard(
+        name="exact_match",
+        what="share of the answers that equal an accepted one, case and punctuation aside",
+        kinds=TEXTS,
+        paper="Rajpurkar et al. 2016, SQuAD: 100,000+ questions for machine comprehension of text",
+        path="escalade.evaluate.metrics.answers:ExactMatch",
+    ),
+    MetricCard(
+        name="rougeL",
+        what="longest common subsequence of words with the reference, as F1",
+        kinds=TEXTS,
+        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        path="escalade.evaluate.metrics.rouge:RougeL",
+    ),
+    MetricCard(
+        name="rouge1",
+        what="words shared with the reference, as F1",
+        kinds=TEXTS,
+        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        path="escalade.evaluate.metrics.rouge:Rouge1",
+    ),
+    MetricCard(
+        name="rouge2",
+        what="pairs of words shared with the reference, as F1",
+        kinds=TEXTS,
+        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        path="escalade.evaluate.metrics.rouge:Rouge2",
+    ),
+    MetricCard(
+        name="chrf",
+        what="F-score of character 1- to 6-grams, recall weighted double, over the whole corpus",
+        kinds=TEXTS,
+        paper="Popović 2015, chrF: character n-gram F-score for automatic MT evaluation",
+        path="escalade.evaluate.metrics.chrf:ChrF",
+        high=100.0,
+    ),
+    MetricCard(
+        name="bleu",
+        what="precision of word 1- to 4-grams with a penalty for brevity, over the whole corpus",
+        kinds=TEXTS,
+        paper="Papineni et al. 2002, BLEU; Post 2018, A call for clarity in reporting BLEU scores",
+        path="escalade.evaluate.metrics.bleu:Bleu",
+        high=100.0,
+    ),
+)
+
+METRICS: dict[str, MetricCard] = {entry.name: entry for entry in _CARDS}
+
+_DEFAULTS: dict[Kind, str] = {
+    "classification": "macro_f1",
+    "relation-extraction": "macro_f1",
+    "token-classification": "entity_f1",
+    "question-answering": "token_f1",
+    "summarization": "rougeL",
+    "translation": "chrf",
+    "generation": "rougeL",
+    "chat": "rougeL",
+}
+
+_SPAN_TAG = re.compile(r"O|[BIESLU](-.*)?")
+
+
+def card(name: str, place: object = "") -> MetricCard:
+    """The card of a metric; ``place`` is where the name was given.
+
+    Raises:
+        BadInput: There is no such metric.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if close := _closest(name):
+        raise BadInput("evaluate.unknown_metric_close", place=place, name=name, close=close)
+    raise BadInput("evaluate.unknown_metric", place=place, name=name, known=", ".join(METRICS))
+
+
+def fitting(name: str, kind: Kind, place: object = "") -> MetricCard:
+    """The card of a metric that grades tasks of this kind.
+
+    Raises:
+        BadInput: There is no such metric, or it does not fit the kind.
+    """
+    found = card(name, place)
+    if kind not in found.kinds:
+        others = ", ".join(metrics_for(kind)) or "-"
+        raise BadInput("evaluate.metric_unfit", place=place, name=name, kind=kind, fitting=others)
+    return found
+
+
+def metrics_for(kind: Kind) -> tuple[str, ...]:
+    """Names of the metrics that fit a kind, the commonest first."""
+    return tuple(name for name, entry in METRICS.items() if kind in entry.kinds)
+
+
+def default_metric(kind: Kind, facts: Facts | None = None) -> str:
+    """The metric a target is set in where none is named.
+
+    Args:
+        kind: The task's kind.
+        facts: Where given, tags that mark no spans (parts of speech, say) are graded word by word.
+
+    Raises:
+        BadInput: No metric fits the kind.
+    """
+    if kind not in _DEFAULTS:
+        raise BadInput("evaluate.no_metric", place=kind, kind=kind)
+    if kind == "token-classification" and facts and not all(_SPAN_TAG.fullmatch(tag) for tag in facts.labels):
+        return "tag_accuracy"
+    return _DEFAULTS[kind]
+
+
+def _closest(name: str) -> str:
+    """The known name nearest to what was written, hyphens and capitals aside; empty where none is near."""
+    plain = {_plain(known): known for known in METRICS}
+    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")

@@ -1,0 +1,38 @@
+"""``escalade deploy``: ship an attempt, through the release gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from escalade import messages
+from escalade.cli import console
+from escalade.cli._project import open_task
+from escalade.climb.run import place_release
+from escalade.stages import attempts
+from escalade.stages.deploy import deploy
+
+
+@click.command(help="Ship an attempt of the ledger, through the release gate.")
+@click.argument("attempt")
+@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="Project folder or file.")
+@click.option("--task", help="One task; the first where left out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(attempt: str, path: Path, task: str | None, as_json: bool) -> None:
+    """Writes releases/TASK: merged, safetensors, with a model card."""
+    reporter = console.ConsoleReporter(quiet=as_json)
+    opened = open_task(path, task, reporter)
+    found = attempts.find(opened.space.ledger, attempt)
+    validation = opened.steps.grade(found.model, "validation").evaluation
+    release, _ = deploy(opened.space, found.model, found.base, validation, opened.steps.data, [found.run])
+    folder = place_release(opened.space, release, opened.checked.task.name)
+    reporter.close()
+    if as_json:
+        console.print_json({"release": str(folder), "artifact": release.artifact, "gate": release.gate.to_json()})
+        return
+    gap = release.gate.largest_gap
+    console.print_text(
+        messages.text("cli.gate_passed", prompts=release.gate.prompts, gap="-" if gap is None else f"{gap:.1e}")
+    )
+    console.print_text(messages.text("cli.wrote", path=folder))

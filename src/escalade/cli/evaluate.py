@@ -1,0 +1,73 @@
+"""``escalade evaluate``: grade an attempt on a split of its task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from escalade import messages
+from escalade.cli import console
+from escalade.cli._project import open_task
+from escalade.climb.book import count_look
+from escalade.evaluate import load_metric
+from escalade.stages import attempts
+
+
+@click.command(help="Grade an attempt of the ledger on a split of its task. Looking at test is counted.")
+@click.argument("attempt")
+@click.option("--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True)
+@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="Project folder or file.")
+@click.option("--task", help="One task; the first where left out.")
+@click.option("--show", help="Examples to print, for instance worst:20.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(attempt: str, split: str, path: Path, task: str | None, show: str | None, as_json: bool) -> None:
+    """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
+    reporter = console.ConsoleReporter(quiet=as_json)
+    opened = open_task(path, task, reporter)
+    found = attempts.find(opened.space.ledger, attempt)
+    look = None
+    if split == "test":
+        look = count_look(opened.space.ledger, opened.steps.data.test.digest, "evaluate", found.model)
+    graded = opened.steps.grade(found.model, split)  # type: ignore[arg-type]
+    reporter.close()
+    scores = [s.to_json() for s in graded.evaluation.scores]
+    examples = _examples(opened, found, split, graded, show) if show else []
+    if as_json:
+        console.print_json(
+            {"attempt": found.name, "split": split, "scores": scores, "empty": graded.evaluation.empty, "look": look}
+            | ({"examples": examples} if show else {})
+        )
+        return
+    rows = [[s["metric"], f"{s['value']:.4f} [{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]] for s in scores]
+    console.print_table(["metric", f"{split} [95 %]", "signature"], rows, f"{found.name}, n = {scores[0]['n']}")
+    if look:
+        console.print_text(messages.text("cli.looked", look=look))
+    for one in examples:
+        console.print_text(messages.text("cli.example", **one))
+
+
+def _examples(opened, found, split, graded, show) -> list:  # type: ignore[no-untyped-def,type-arg]
+    """Items by their own score: the worst, or the best, first."""
+    from escalade.records import input_text, output_text
+    from escalade.stages.evaluate import predictions_of
+    from escalade.stages.ingest import records_of
+
+    order, _, count = show.partition(":")
+    metric = opened.checked.metric
+    records = records_of(opened.space, getattr(opened.steps.data, split), opened.steps.facts)
+    value = load_metric(metric.name, opened.steps.facts).value
+    scores = [float(value(row)) for row in graded.statistics[metric.name]]
+    ranked = sorted(range(len(records)), key=lambda i: (scores[i] if metric.rising else -scores[i], i))
+    if order == "best":
+        ranked.reverse()
+    answers = predictions_of(opened.space, graded.evaluation)
+    made = []
+    for i in ranked[: int(count or 10)]:
+        said = answers[i].label if answers[i].label is not None else answers[i].text
+        said = " ".join(answers[i].tags) if answers[i].tags is not None else said
+        text = " ".join(input_text(records[i]).split())
+        made.append(
+            {"id": records[i].id, "input": text[:300], "output": said, "reference": output_text(records[i]), "score": scores[i]}
+        )
+    return made

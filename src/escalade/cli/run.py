@@ -1,0 +1,143 @@
+"""``escalade run``: the whole climb."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+
+from escalade import climb, messages
+from escalade import project as projects
+from escalade.cli import console
+from escalade.cli.ladder import show
+from escalade.document import RunDocument
+from escalade.errors import BadInput
+from escalade.project import Project
+from escalade.report import write_report
+from escalade.stages.workspace import Reporter, open_workspace
+
+HEADER = "# written by `escalade run --data`"
+
+
+@click.command(help="The whole climb: from rows to a proven release.")
+@click.argument("path", type=click.Path(path_type=Path), default=None, required=False)
+@click.option("--data", help="Your rows: a file, or a hub name. Does what `init` and `run` do, in one command.")
+@click.option("--validation", help="Rows for validation; cut from --data where left out.")
+@click.option("--test", help="Rows for the test; cut from --data where left out.")
+@click.option("--preferences", help="Rows with prompt, chosen and rejected.")
+@click.option("--input", "inputs", multiple=True, help="Column with the input (may be given several times).")
+@click.option("--output", help="Column with the label or the text wanted.")
+@click.option("--group", help="Column whose value keeps rows together.")
+@click.option("--kind", help="Kind of task, for instance classification; guessed where left out.")
+@click.option("--metric", help="Metric that decides; the kind's own where left out.")
+@click.option("--target", type=float, help="What the metric must reach; to beat the best baseline where left out.")
+@click.option("--candidate", "candidates", multiple=True, help="A model folder, a hub name, or scratch[:FAMILY[:SIZE]].")
+@click.option("--rung", "rungs", multiple=True, help="Only these rungs (may be given several times).")
+@click.option("--budget", help="Time for adapting: 90s, 5m, 1h.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--project", "folder", type=click.Path(path_type=Path), help="Folder of the new project.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
+    """Runs a project file, or makes one from options and runs it."""
+    said = {k: v for k, v in said.items() if v not in (None, ())}
+    reporter = console.ConsoleReporter(quiet)
+    if "data" in said:
+        project, root, text = from_options(said)
+    else:
+        for option in said:
+            if option not in ("seed",):
+                raise BadInput("cli.data_or_project", place=f"--{option}", option=option)
+        file = path or Path(".")
+        project = projects.load(file)
+        root, text = (file if file.is_dir() else file.parent).resolve(), None
+    try:
+        document = run_project(project, root, reporter, text)
+    finally:
+        reporter.close()
+    if as_json:
+        console.print_json(document.to_json())
+    else:
+        show(document)
+    return 0 if document.verdict == "met" else 3
+
+
+def run_project(project: Project, root: Path, reporter: Reporter, text: str | None = None) -> RunDocument:
+    """Checks, climbs and reports; ``text`` is the project file to write once the check has passed."""
+    with console.stoppable() as asked:
+        space = open_workspace(root, reporter)
+        space.interrupted = asked.is_set
+        checked = climb.check(space, project)
+        if text is not None:
+            write_project(root, text)
+        document = climb.run(project, space, checked)
+    report = write_report(root, document, space.ledger, project)
+    return document.model_copy(update={"report": str(report)})
+
+
+def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
+    """The project that options describe, its folder, and its file's text."""
+    data = str(said["data"])
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(data.rstrip("/")).name.split(".")[0]).strip("-.") or "task"
+    root = Path(str(said["folder"])) if "folder" in said else Path(f"escalade-{stem}")
+    root = root.resolve()
+    sources = {"train": data} | {k: str(said[k]) for k in ("validation", "test") if k in said}
+    task: dict[str, object] = {"name": stem, "data": {k: _from(root, v) for k, v in sources.items()}}
+    if "kind" in said:
+        task["kind"] = said["kind"]
+    columns = {k: said[o] for k, o in (("output", "output"), ("group", "group")) if o in said}
+    if "inputs" in said:
+        columns["input"] = list(said["inputs"])  # type: ignore[call-overload]
+    if columns:
+        task["columns"] = columns
+    if "preferences" in said:
+        task["preferences"] = _from(root, str(said["preferences"]))
+    if "target" in said:
+        if "metric" not in said:
+            raise BadInput("cli.need_metric", place="--target")
+        task["target"] = _target(str(said["metric"]), said["target"])
+    elif "metric" in said:
+        task["metric"] = said["metric"]
+    project: dict[str, object] = {"name": stem, "seed": said.get("seed", 0), "tasks": [task]}
+    if "candidates" in said:
+        project["candidates"] = [_from(root, str(c)) if Path(str(c)).is_dir() else str(c) for c in said["candidates"]]  # type: ignore[attr-defined]
+    if "rungs" in said:
+        project["rungs"] = list(said["rungs"])  # type: ignore[call-overload]
+    if "budget" in said:
+        project["budget"] = {"time": said["budget"]}
+    return projects.parse(project, place="options"), root, as_yaml(project)
+
+
+def as_yaml(said: dict[str, object]) -> str:
+    """The file's text, in the order it was said."""
+    import yaml
+
+    head = f"{HEADER}; edit it freely and run `escalade run` in this folder\n"
+    return head + yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+
+
+def write_project(root: Path, text: str) -> None:
+    """Writes the project file of ``run --data``; one that somebody else wrote is never overwritten.
+
+    Raises:
+        BadInput: Another project lies there.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / projects.FILE
+    if file.exists() and not file.read_text(encoding="utf-8").startswith(HEADER):
+        raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
+    file.write_text(text, encoding="utf-8")
+
+
+def _from(root: Path, source: str) -> str:
+    """A source as the project file names it: relative to the project's folder where it is a file."""
+    return os.path.relpath(source, root) if Path(source).exists() else source
+
+
+def _target(metric: str, bound: object) -> dict[str, object]:
+    from escalade.catalogue.metrics import card
+
+    rising = card(metric, place="--metric").rising
+    return {"metric": metric, "at_least" if rising else "at_most": bound}

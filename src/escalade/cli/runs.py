@@ -1,0 +1,161 @@
+"""``escalade runs``: what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from escalade import messages
+from escalade.cli import console
+from escalade.errors import BadInput, Damaged
+from escalade.ledger import Ledger, Run
+from escalade.ledger.share import pull, push
+from escalade.stages.workspace import Reporter, Workspace, open_workspace
+
+
+@click.group(help="What happened: list, show, verify, share.")
+def command() -> None:
+    """The verbs of the ledger."""
+
+
+_where = click.option(
+    "--project", "root", type=click.Path(path_type=Path), default=Path("."), help="Folder of the project."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def open_ledger(root: Path) -> Ledger:
+    """The ledger of a project folder.
+
+    Raises:
+        BadInput: There is none.
+    """
+    if not (root / ".escalade").is_dir():
+        raise BadInput("ledger.none_here", place=root)
+    return Ledger(root / ".escalade")
+
+
+def open_project(root: Path, reporter: Reporter | None = None) -> Workspace:
+    """The workspace of a project folder that has a ledger.
+
+    Raises:
+        BadInput: It has none.
+    """
+    open_ledger(root)
+    return open_workspace(root, reporter)
+
+
+@command.command("list", help="Every run, oldest first.")
+@_where
+@_json
+def list_runs(root: Path, as_json: bool) -> None:
+    """Id, stage, start and time of each run."""
+    runs = open_ledger(root).runs()
+    if as_json:
+        console.print_json({"runs": [_short(run) for run in runs]})
+        return
+    rows = [[r.id[3:13], r.stage, _what(r), r.started[:19], f"{r.measured.seconds:.1f}"] for r in runs]
+    console.print_table(["id", "stage", "what", "started (UTC)", "s"], rows)
+
+
+@command.command("show", help="One run: inputs, output, parents, diary.")
+@click.argument("id")
+@_where
+@_json
+def show_run(id: str, root: Path, as_json: bool) -> None:
+    """The record of the run whose id begins with ID."""
+    ledger = open_ledger(root)
+    fitting = [run for run in ledger.runs() if run.id.removeprefix("b2:").startswith(id.removeprefix("b2:"))]
+    if len(fitting) != 1:
+        raise BadInput("ledger.no_such_run", place=id, id=id, count=len(fitting))
+    events = [{"time": when, "event": kind} | facts for when, kind, facts in ledger.index.events(fitting[0].id)]
+    if as_json:
+        console.print_json(fitting[0].to_json() | {"events": events})
+        return
+    console.print_text(json.dumps(fitting[0].to_json(), indent=1, ensure_ascii=False))
+    for event in events[-20:]:
+        console.print_text(json.dumps(event, ensure_ascii=False))
+
+
+@command.command("verify", help="Re-derive every digest; exit 1 where something does not agree.")
+@_where
+@_json
+def verify(root: Path, as_json: bool) -> int:
+    """Lists edited runs, changed and deleted artifacts, edited notes."""
+    ledger = open_ledger(root)
+    faults = ledger.verify()
+    counts = {"runs": len(ledger.runs()), "artifacts": len(list(ledger.artifacts()))}
+    if as_json:
+        console.print_json({"faults": [dataclasses.asdict(fault) for fault in faults]} | counts)
+    elif faults:
+        console.print_table(["what", "name", "problem"], [[f.what, f.name, f.problem] for f in faults])
+    else:
+        console.print_text(messages.text("cli.no_faults", **counts))
+    return Damaged.exit_code if faults else 0
+
+
+@command.command("gc", help="Delete what nothing refers to.")
+@_where
+@_json
+def gc(root: Path, as_json: bool) -> None:
+    """Artifacts of no run, leftovers of killed writes."""
+    gone = open_ledger(root).gc()
+    if as_json:
+        console.print_json({"deleted": gone})
+    else:
+        console.print_text(messages.text("ledger.collected", count=len(gone)))
+
+
+@command.command("rebuild", help="Make the index anew from the run files.")
+@_where
+@_json
+def rebuild(root: Path, as_json: bool) -> None:
+    """The files are the truth."""
+    count = open_ledger(root).rebuild()
+    if as_json:
+        console.print_json({"runs": count})
+    else:
+        console.print_text(messages.text("ledger.rebuilt", count=count))
+
+
+@command.command("push", help="Copy runs and artifacts to ADDRESS (a folder, s3://, ...).")
+@click.argument("address")
+@_where
+@_json
+def push_runs(address: str, root: Path, as_json: bool) -> None:
+    """Immutable objects; what is there already is left alone."""
+    _shared(push(open_ledger(root), address), as_json)
+
+
+@command.command("pull", help="Copy runs and artifacts from ADDRESS, each checked against its digest.")
+@click.argument("address")
+@_where
+@_json
+def pull_runs(address: str, root: Path, as_json: bool) -> None:
+    """Makes the ledger where there is none."""
+    _shared(pull(Ledger(root / ".escalade"), address), as_json)
+
+
+def _shared(count: int, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"copied": count})
+    else:
+        console.print_text(messages.text("ledger.copied", count=count))
+
+
+def _short(run: Run) -> dict[str, object]:
+    said = run.to_json()
+    kept = {k: said[k] for k in ("id", "stage", "version", "started", "output_digest", "parents", "measured")}
+    return kept | {"what": _what(run)}
+
+
+def _what(run: Run) -> str:
+    if run.stage in ("adapt", "forecast"):
+        situation = run.inputs.get("situation") or run.inputs
+        return f"{run.inputs['rung']['name']} {situation['base']['name']}"
+    if run.stage == "evaluate":
+        return str(run.inputs["split"]["name"])
+    return ""

@@ -1,0 +1,95 @@
+"""``escalade scope``: what is asked, how hard it is, and what each way will cost, before it is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from escalade import messages
+from escalade.cli import console
+from escalade.cli._project import OpenTask, open_task
+from escalade.evaluate import items_needed, score_needed
+
+
+@click.command(help="What is asked, how hard it is, and what each way will cost, before it is spent.")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("."))
+@click.option("--task", help="One task; the first where left out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(path: Path, task: str | None, as_json: bool) -> None:
+    """Reads the rows, scores the baselines, and forecasts every attempt."""
+    reporter = console.ConsoleReporter(quiet=as_json)
+    opened = open_task(path, task, reporter)
+    document = scope(opened)
+    reporter.close()
+    if as_json:
+        console.print_json(document)
+        return
+    console.print_text(messages.text("cli.scope_rows", **document["rows"], task=document["task"], kind=document["kind"]))
+    if document["needed_score"] is not None:
+        console.print_text(messages.text("cli.scope_needed", score=document["needed_score"], **document["target"]))
+    rows = [
+        [b["name"], f"{b['value']:.4f} [{b['lower']:.4f}, {b['upper']:.4f}]", f"{b['seconds']:.1f}"]
+        for b in document["baselines"]
+    ]
+    console.print_table(["baseline", f"{document['metric']} on validation", "s"], rows)
+    rows = [
+        [a["name"], "" if a["seconds"] is None else f"{a['seconds']:.0f}", a["memory"], a["refused"] or ""]
+        for a in document["attempts"]
+    ]
+    console.print_table(["attempt", "s predicted", "memory", "refused because"], rows)
+
+
+def scope(opened: OpenTask) -> dict:  # type: ignore[type-arg]
+    """The scope as one document: rows, baselines with intervals, what the target takes to prove, forecasts."""
+    steps, checked = opened.steps, opened.checked
+    planned = steps.planned()
+    baselines = []
+    for one in (p for p in planned if p.is_baseline):
+        adapted = steps.adapt(one, [])
+        graded = steps.grade(adapted.model, "validation")
+        found = graded.evaluation.score(checked.metric.name)
+        baselines.append(
+            {
+                "name": one.base.name,
+                "value": found.value,
+                "lower": found.lower,
+                "upper": found.upper,
+                "seconds": adapted.seconds + graded.seconds,
+            }
+        )
+    target = checked.task.target
+    needed = None
+    if target and checked.metric.high == 1 and checked.metric.low == 0:
+        needed = score_needed(steps.data.test.groups, target.bound, target.confidence, rising=target.rising)
+    return {
+        "task": checked.task.name,
+        "kind": steps.facts.kind,
+        "metric": checked.metric.name,
+        "rows": {name: getattr(steps.data, name).rows for name in ("train", "validation", "test")},
+        "profile": steps.profile.to_json(),
+        "target": target.model_dump(mode="json") | {"bound": target.bound} if target else None,
+        "needed_score": needed,
+        "baselines": baselines,
+        "attempts": [
+            {
+                "name": p.name,
+                "seconds": p.predicted.seconds if p.predicted else None,
+                "peak_bytes": p.predicted.peak_bytes if p.predicted else None,
+                "memory": f"{p.predicted.peak_bytes / 1e9:.1f} GB" if p.predicted and p.predicted.peak_bytes else "",
+                "refused": p.refused.reason if p.refused else None,
+            }
+            for p in planned
+            if not p.is_baseline
+        ],
+        "refused": [{"name": r.name, "reason": r.reason} for r in steps.shortlist.refused],
+        "rows_needed_for_half_the_gap": _rows_for_gap(baselines, target),
+    }
+
+
+def _rows_for_gap(baselines: list, target: object) -> int | None:  # type: ignore[type-arg]
+    """Test rows that would prove the target for a model halfway between the best baseline and perfection."""
+    if target is None or not baselines or not getattr(target, "rising", False):
+        return None
+    best = max(b["value"] for b in baselines)
+    return items_needed((best + 1) / 2, target.bound, target.confidence) if best < 1 else None  # type: ignore[attr-defined]

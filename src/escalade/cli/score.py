@@ -1,0 +1,31 @@
+"""``escalade score``: metrics of predictions against references, with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from escalade import evaluate
+from escalade.cli import console
+from escalade.evaluate.read_texts import read_pair
+
+
+@click.command(help="Metrics of predictions against references: text, JSONL or CSV files, a row each.")
+@click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="Names, comma-separated.")
+@click.option("--predictions", type=click.Path(path_type=Path), required=True)
+@click.option("--references", type=click.Path(path_type=Path), required=True)
+@click.option("--language", help="Of the texts; by their script where left out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(metrics: str, predictions: Path, references: Path, language: str | None, as_json: bool) -> None:
+    """Scores one file against another."""
+    said, wanted = read_pair(predictions, references)
+    found = evaluate.text_score(said, wanted, [m.strip() for m in metrics.split(",") if m.strip()], language)
+    if as_json:
+        console.print_json(found)
+        return
+    rows = [
+        [name, f"{s['value']:.4f}", f"[{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]]
+        for name, s in found["metrics"].items()
+    ]
+    console.print_table(["metric", "value", "95 % interval", "signature"], rows, f"n = {found['n']}")

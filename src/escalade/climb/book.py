@@ -1,0 +1,85 @@
+"""What a climb remembers in the ledger: when it began, its looks at test sets, and what it decided once finished.
+
+Decisions that depend on the clock cannot be made twice with the same result, so a finished climb is replayed from
+these notes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from escalade.climb.decide import Outcome, Planned
+from escalade.ledger import Ledger
+from escalade.values import Model, digest_of
+
+
+@dataclass
+class LedgerBook:
+    """The book of one task's climb.
+
+    Args:
+        ledger: Where notes lie.
+        climb: Identity of the climb: data, target, candidates, rungs, budget, seed.
+        test: Digest of the test split.
+        deadline: Unix time at which this task's share of the budget ends; None where there is no budget.
+    """
+
+    ledger: Ledger
+    climb: str
+    test: str
+    deadline: float | None
+    _finished: dict[str, list[str | None]] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        note = self.ledger.read_note("finished", self.climb)
+        self._finished = note["attempts"] if note else None
+
+    @property
+    def finished(self) -> bool:
+        """True where this climb ended before and is being replayed."""
+        return self._finished is not None
+
+    def earlier(self, planned: Planned) -> tuple[str, str | None] | None:
+        """What was decided of this attempt when the climb was finished."""
+        found = (self._finished or {}).get(planned.id)
+        return (str(found[0]), found[1]) if found else None
+
+    def time_left(self) -> float | None:
+        """Seconds left; a finished climb has no clock."""
+        if self.deadline is None or self.finished:
+            return None
+        return self.deadline - time.time()
+
+    def look(self, model: Model) -> int:
+        """One look per climb and model; a new target or candidate is a new climb, and counts again."""
+        return count_look(self.ledger, self.test, self.climb, model)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes down what was decided. Attempts that time cut short are part of it: the budget is part of the climb."""
+        attempts = {tried.planned.id: [tried.status, tried.reason] for tried in outcome.attempts}
+        self.ledger.note("finished", self.climb, {"attempts": attempts, "verdict": outcome.verdict})
+
+
+def count_look(ledger: Ledger, test: str, who: str, model: Model) -> int:
+    """Counts a look at a test split before it is opened, and says which one it is.
+
+    Args:
+        ledger: Where looks are noted.
+        test: Digest of the test split.
+        who: The climb, or the verb, that looks.
+        model: What is looked at; the same model for the same reason counts once.
+    """
+    mine = digest_of([who, model.artifact])
+    numbers = {note["by"]: int(note["look"]) for note in ledger.notes("looks").values() if note["test"] == test}
+    if mine not in numbers:
+        numbers[mine] = 1 + max(numbers.values(), default=0)
+        name = digest_of([test, numbers[mine]])
+        ledger.note("looks", name, {"test": test, "look": numbers[mine], "by": mine})
+    return numbers[mine]
+
+
+def begin(ledger: Ledger, project: str) -> float:
+    """Unix time at which a run of this project first began; interrupted time counts."""
+    started: float = ledger.note("begun", project, {"started": time.time()})["started"]
+    return started

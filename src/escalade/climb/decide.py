@@ -1,0 +1,279 @@
+"""The decision of one task: which rung next, when to stop, and what is proven. Pure: it touches no file and no tensor.
+
+::
+
+    baselines ─> cheapest next rung ─> validation ─> better than the best cheaper one?  ─ no ─> next
+                      ^                                   │ yes: it is the best so far
+                      └── not yet ── lower bound >= target?
+                                          │ yes, or nothing left
+                                          v
+                                   test, once ─> verdict
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from escalade import messages
+from escalade.catalogue.metrics import MetricCard
+from escalade.errors import Busy, Damaged, EscaladeError, Interrupted, OutOfTime
+from escalade.evaluate import Metric, Paired, decision_bound, load_metric, look_error, paired, passes
+from escalade.project import Target
+from escalade.values import Base, Cost, Evaluation, Facts, Model, Refused, Rung, Score, SplitName, Verdict
+
+SIGNIFICANT = 0.05
+"""Two-sided p below which an attempt counts as different from the best cheaper one."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An attempt before it is tried: a candidate on a rung."""
+
+    id: str
+    name: str
+    base: Base
+    rung: Rung
+    predicted: Cost | None
+    refused: Refused | None = None
+
+    @property
+    def is_baseline(self) -> bool:
+        """True for attempts without a neural model."""
+        return self.base.family == "none"
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What adapting gave and took."""
+
+    model: Model
+    seconds: float
+    peak_bytes: float | None
+    run: str
+
+
+@dataclass(frozen=True)
+class Graded:
+    """An evaluation with what its intervals and tests are computed from."""
+
+    evaluation: Evaluation
+    statistics: Mapping[str, NDArray[np.float64]]
+    """Per metric (items, k): sufficient statistics."""
+    clusters: Sequence[str]
+    """Per item: the unit it is resampled with."""
+    seconds: float
+    run: str
+
+
+class Steps(Protocol):
+    """What the decision can have done for it."""
+
+    facts: Facts
+
+    def planned(self) -> Sequence[Planned]:
+        """Every attempt there could be, the refused ones with the reason."""
+        ...
+
+    def adapt(self, planned: Planned, tried: Sequence[Tried]) -> Adapted:
+        """Makes the model; ``tried`` are the attempts so far, for rungs that start from one."""
+        ...
+
+    def grade(self, model: Model, split: SplitName) -> Graded:
+        """Evaluates it."""
+        ...
+
+
+class Book(Protocol):
+    """What was decided before, what time is left, and how often a test set was seen."""
+
+    def earlier(self, planned: Planned) -> tuple[str, str | None] | None:
+        """Status and reason that an earlier, finished run of this climb recorded; None where there is none."""
+        ...
+
+    def time_left(self) -> float | None:
+        """Seconds of the budget that are left; None where there is none."""
+        ...
+
+    def look(self, model: Model) -> int:
+        """Counts a look at the test set, and says which one it is; the same climb counts once."""
+        ...
+
+
+@dataclass
+class Tried:
+    """An attempt with what came of it."""
+
+    planned: Planned
+    status: str
+    reason: str | None = None
+    adapted: Adapted | None = None
+    graded: Graded | None = None
+    score: Score | None = None
+    bound: float | None = None
+    """One-sided bound on validation that was held against the target."""
+    paired: Paired | None = None
+    against: Tried | None = None
+    better: bool = True
+
+
+@dataclass
+class Outcome:
+    """What was decided for one task."""
+
+    target: Target
+    verdict: Verdict
+    attempts: list[Tried] = field(default_factory=list)
+    kept: Tried | None = None
+    passed: bool = False
+    test: Graded | None = None
+    test_bound: float | None = None
+    look: int | None = None
+
+
+@dataclass
+class Climber:
+    """One climb under way.
+
+    Args:
+        steps: What can be done.
+        book: What was decided before.
+        metric: The card of the metric that decides.
+        target: What to reach; None: to beat the best baseline's validation score.
+        confidence: Of every proof.
+        resamples: Of each paired test.
+        seed: Of every resampling.
+    """
+
+    steps: Steps
+    book: Book
+    metric: MetricCard
+    target: Target | None
+    confidence: float = 0.95
+    resamples: int = 10_000
+    seed: int = 0
+    on_attempt: Callable[[Tried], None] | None = None
+
+    def climb(self) -> Outcome:
+        """Tries attempts, cheapest first, until one passes on validation; then opens the test split once."""
+        attempts: list[Tried] = []
+        best: Tried | None = None
+        passed = False
+        for planned in sorted(self.steps.planned(), key=_order):
+            if self.target is None and not planned.is_baseline:
+                self.target = self._beat_baselines(attempts)
+            tried = self._try(planned, attempts, best, passed)
+            attempts.append(tried)
+            if self.on_attempt:
+                self.on_attempt(tried)
+            if tried.status == "done" and tried.better:
+                best = tried
+                passed = self._passes(tried)
+        target = self.target or self._beat_baselines(attempts)
+        return self._verdict(Outcome(target, "not met", attempts, best, passed))
+
+    def _try(self, planned: Planned, attempts: list[Tried], best: Tried | None, passed: bool) -> Tried:
+        if planned.refused:
+            return Tried(planned, "not tried", planned.refused.reason)
+        earlier = self.book.earlier(planned)
+        if earlier and earlier[0] != "done":
+            return Tried(planned, *earlier)
+        if passed and best:
+            return Tried(planned, "not tried", messages.text("climb.already_met", name=best.planned.name))
+        if not earlier and (reason := self._too_dear(planned)):
+            return Tried(planned, "not tried", reason)
+        try:
+            return self._done(planned, attempts, best)
+        except OutOfTime as error:
+            return Tried(planned, "stopped", f"{error.cause}. {error.cure}")
+        except (Interrupted, Busy, Damaged):
+            raise
+        except EscaladeError as error:
+            # One attempt that cannot work is no reason to lose the others; its error stands in the ladder.
+            return Tried(planned, "failed", str(error))
+
+    def _done(self, planned: Planned, attempts: list[Tried], best: Tried | None) -> Tried:
+        adapted = self.steps.adapt(planned, attempts)
+        graded = self.steps.grade(adapted.model, "validation")
+        score = graded.evaluation.score(self.metric.name)
+        bound = self._bound(graded, 1 - self.confidence)
+        tried = Tried(planned, "done", None, adapted, graded, score, bound)
+        if best is None or best.graded is None:
+            return tried
+        tried.against = best
+        tried.paired = self._paired(best.graded, graded)
+        gain = tried.paired.difference if self.metric.rising else -tried.paired.difference
+        tried.better = gain > 0 and tried.paired.p < SIGNIFICANT
+        if not tried.better:
+            tried.reason = messages.text("climb.no_better", name=best.planned.name)
+        return tried
+
+    def _too_dear(self, planned: Planned) -> str | None:
+        left = self.book.time_left()
+        asks = planned.predicted.seconds if planned.predicted else None
+        if left is None or asks is None or asks <= left:
+            return None
+        return messages.text("climb.too_dear", asks=f"{asks:.0f}", left=f"{max(0.0, left):.0f}")
+
+    def _beat_baselines(self, attempts: Sequence[Tried]) -> Target:
+        """The target that is taken where none is given."""
+        scored = [(t.score.value, t.planned.base.name) for t in attempts if t.score and t.planned.is_baseline]
+        value, name = (max if self.metric.rising else min)(scored, default=(0.0, "nothing"))
+        said = {"at_least" if self.metric.rising else "at_most": value}
+        origin = messages.text("climb.origin", name=name)
+        return Target(metric=self.metric.name, confidence=self.confidence, origin=origin, **said)
+
+    def _passes(self, tried: Tried) -> bool:
+        """A baseline cannot pass where the target is to beat the baselines: it is compared once all of them are in."""
+        if self.target is None or tried.bound is None:
+            return False
+        return passes(tried.bound, self.target)
+
+    def _bound(self, graded: Graded, error: float) -> float:
+        return decision_bound(
+            graded.statistics[self.metric.name],
+            graded.clusters,
+            self._metric,
+            rising=self.metric.rising,
+            error=error,
+            seed=self.seed,
+        )
+
+    def _paired(self, one: Graded, other: Graded) -> Paired:
+        return paired(
+            one.statistics[self.metric.name],
+            other.statistics[self.metric.name],
+            one.clusters,
+            self._metric.value,
+            resamples=self.resamples,
+            seed=self.seed,
+            span=self.metric.high - self.metric.low,
+        )
+
+    @cached_property
+    def _metric(self) -> Metric:
+        return load_metric(self.metric.name, self.steps.facts)
+
+    def _verdict(self, outcome: Outcome) -> Outcome:
+        kept = outcome.kept
+        if kept is None or kept.adapted is None:
+            return outcome
+        outcome.look = self.book.look(kept.adapted.model)
+        outcome.test = self.steps.grade(kept.adapted.model, "test")
+        outcome.test_bound = self._bound(outcome.test, look_error(outcome.target.confidence, outcome.look))
+        if passes(outcome.test_bound, outcome.target):
+            outcome.verdict = "met"
+        else:
+            outcome.verdict = "not confirmed" if outcome.passed else "not met"
+        return outcome
+
+
+def _order(planned: Planned) -> tuple[bool, float, str]:
+    """Baselines first, then by predicted cost, then by name so that ties are always in one order."""
+    seconds = planned.predicted.seconds if planned.predicted and planned.predicted.seconds is not None else float("inf")
+    return (not planned.is_baseline, seconds, planned.name)

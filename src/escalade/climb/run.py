@@ -1,0 +1,153 @@
+"""From a project to the document of its run: check, climb every task, ship what was kept, grade what ships."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from escalade.climb.book import LedgerBook, begin
+from escalade.climb.decide import Climber, Graded, Outcome, Tried
+from escalade.climb.steps import TaskSteps
+from escalade.climb.view import attempt_document, reason_of, score_document, target_document
+from escalade.document import GateDocument, RunDocument, TaskDocument
+from escalade.ledger import files
+from escalade.project import Project
+from escalade.stages.check import Checked, check
+from escalade.stages.deploy import deploy
+from escalade.stages.ingest import ingest
+from escalade.stages.profile import profile
+from escalade.stages.select import select
+from escalade.stages.workspace import Workspace
+from escalade.values import Release, Verdict, digest_of
+
+_WORST: tuple[Verdict, ...] = ("no-go", "not met", "not confirmed", "met")
+RELEASES = "releases"
+
+
+@dataclass
+class Shipped:
+    """A release and its second grading."""
+
+    release: Release
+    folder: Path
+    served: Graded
+
+
+def run(project: Project, space: Workspace, checked: Sequence[Checked] | None = None) -> RunDocument:
+    """Climbs every task of a project and ships the best of each.
+
+    Args:
+        project: What is wanted.
+        space: Where it is done; its folder is the project's.
+        checked: What ``check`` found, where it was asked already.
+
+    Raises:
+        BadInput: Something is wrong with the project, its data or its candidates; nothing was written.
+    """
+    clock = time.time()
+    checked = checked if checked is not None else check(space, project)
+    began = begin(space.ledger, digest_of(project.model_dump(mode="json")))
+    before = len(space.ledger.executed)
+    tasks, attempts = [], []
+    for number, one in enumerate(checked):
+        space.deadline = _deadline(project, began, number)
+        document, tried = _run_task(project, space, one)
+        tasks.append(document)
+        attempts += tried
+    return RunDocument(
+        verdict=min((task.verdict for task in tasks), key=_WORST.index),
+        executed=len(space.ledger.executed) - before,
+        project=str(space.root),
+        report=None,
+        seconds=time.time() - clock,
+        tasks=tuple(tasks),
+        attempts=tuple(attempts),
+    )
+
+
+def _deadline(project: Project, began: float, number: int) -> float | None:
+    """Each task may use its share of the time, and what the tasks before it left over."""
+    if project.budget.time is None:
+        return None
+    return began + project.budget.time * (number + 1) / len(project.tasks)
+
+
+def _run_task(project: Project, space: Workspace, checked: Checked) -> tuple[TaskDocument, list]:  # type: ignore[type-arg]
+    task, metric = checked.task, checked.metric
+    data, ingested = ingest(space, task, seed=project.seed, language=project.language)
+    shape, profiled = profile(space, data, ingested)
+    shortlist, selected = select(space, checked.bases, data.facts, project.limits, project.use, ingested)
+    steps = TaskSteps(space, project, task, data, shape, shortlist, [ingested, profiled, selected])
+    climb_id = digest_of(
+        {
+            "data": data.identity,
+            "target": task.target.model_dump(mode="json") if task.target else None,
+            "metric": metric.name,
+            "bases": [base.to_json() for base in checked.bases],
+            "project": project.model_dump(mode="json", include={"seed", "rungs", "budget", "limits", "traffic", "use"}),
+            "instruction": task.instruction,
+            "tasks": len(project.tasks),
+        }
+    )
+    book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)
+    if book.finished:
+        space.deadline = None
+    confidence = task.target.confidence if task.target else 0.95
+    climber = Climber(steps, book, metric, task.target, confidence, seed=project.seed)
+    climber.on_attempt = lambda tried: _tell(space, task.name, tried)
+    outcome = climber.climb()
+    shipped = _ship(space, steps, outcome, task.name) if outcome.kept else None
+    book.finish(outcome)
+    attempts = [attempt_document(tried, task.name, data.facts.unit) for tried in outcome.attempts]
+    document = TaskDocument(
+        name=task.name,
+        kind=data.facts.kind,
+        verdict=outcome.verdict,
+        target=target_document(outcome.target),
+        kept=outcome.kept.planned.id if outcome.kept else None,
+        test=score_document(outcome.test, outcome) if outcome.test else None,
+        served=score_document(shipped.served, outcome, decides=False) if shipped else None,
+        gate=GateDocument(**shipped.release.gate.to_json()) if shipped else None,
+        release=str(shipped.folder.relative_to(space.root)) if shipped else None,
+        reason=reason_of(outcome, metric),
+        rows={"train": data.train.rows, "validation": data.validation.rows, "test": data.test.rows},
+        refused=shortlist.refused,
+    )
+    return document, attempts
+
+
+def _ship(space: Workspace, steps: TaskSteps, outcome: Outcome, name: str) -> Shipped:
+    """Saves the kept model as a release, proves it, and grades it on the test rows the verdict came from."""
+    kept = outcome.kept
+    if kept is None or kept.adapted is None or kept.graded is None:
+        raise ValueError("nothing was kept")
+    release, _ = deploy(space, kept.adapted.model, kept.planned.base, kept.graded.evaluation, steps.data, [])
+    served = steps.grade(release.model, "test")
+    folder = place_release(space, release, name)
+    return Shipped(release, folder, served)
+
+
+def place_release(space: Workspace, release: Release, name: str) -> Path:
+    """Puts a release where a person finds it: ``releases/NAME`` beside the project file, a copy of the artifact."""
+    folder = space.root / RELEASES / name
+    source = space.ledger.path(release.artifact)
+    if not folder.exists() or files.tree_digest(folder) != release.artifact:
+        files.replace_tree(source, folder)
+    return folder
+
+
+def _tell(space: Workspace, task: str, tried: Tried) -> None:
+    if tried.score and tried.adapted and tried.graded:
+        note = f"; {tried.reason}" if tried.reason else ""
+        seconds = tried.adapted.seconds + tried.graded.seconds
+        score = tried.score
+        space.reporter.say(
+            "climb.tried", task=task, name=tried.planned.name, metric=score.metric, value=score.value,
+            lower=score.lower, upper=score.upper, seconds=seconds, note=note,
+        )  # fmt: skip
+    else:
+        space.reporter.say(
+            "climb.not_tried", task=task, name=tried.planned.name, status=tried.status, reason=tried.reason
+        )

@@ -1,0 +1,132 @@
+"""The stages bound to one task, as the decision asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from escalade.catalogue.rungs import RUNGS
+from escalade.catalogue.situation import Situation
+from escalade.climb.decide import Adapted, Graded, Planned, Tried
+from escalade.ledger import Run
+from escalade.project import Project, Task
+from escalade.stages import adapt as adapting
+from escalade.stages import evaluate as evaluating
+from escalade.stages.forecast import forecast
+from escalade.stages.workspace import Workspace, cores
+from escalade.values import Base, Data, Facts, Model, Profile, Refused, Shortlist, SplitName, digest_of
+
+BASELINES: dict[str, tuple[str, ...]] = {
+    "classification": ("majority", "nearest", "linear"),
+    "relation-extraction": ("majority", "nearest", "linear"),
+    "token-classification": ("majority", "linear-tags"),
+    "summarization": ("majority", "copy", "lead", "nearest"),
+    "embedding": (),
+}
+_TEXT_BASELINES = ("majority", "copy", "nearest")
+SHARE = 0.4
+"""Share of a task's time that one attempt may plan for."""
+
+
+@dataclass
+class TaskSteps:
+    """What the climb of one task can have done for it.
+
+    Args:
+        space: Where it is done.
+        project: The whole project, for seed, budget and rungs.
+        task: The task.
+        data: Its rows.
+        profile: Their shape.
+        shortlist: The bases to try.
+        parents: The runs of ingest, profile and select.
+    """
+
+    space: Workspace
+    project: Project
+    task: Task
+    data: Data
+    profile: Profile
+    shortlist: Shortlist
+    parents: list[Run]
+    facts: Facts = field(init=False)
+    _made_by: dict[str, Run] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.facts = self.data.facts
+
+    def planned(self) -> list[Planned]:
+        """Every base on every rung; each gets its forecast recorded before anything is tried."""
+        names = BASELINES.get(self.facts.kind, _TEXT_BASELINES)
+        bases = [Base(name=name, family="none", source="none") for name in names]
+        return [p for base in [*bases, *self.shortlist.bases] for p in self._on_every_rung(base)]
+
+    def _on_every_rung(self, base: Base) -> list[Planned]:
+        situation = self.situation(base)
+        found = []
+        for name, card in RUNGS.items():
+            if (name == "baseline") != (base.family == "none"):
+                continue
+            if name == "dpo" and self.data.preferences is None:
+                continue
+            rung = card.rung(situation)
+            id = digest_of({"data": self.data.identity, "base": base.to_json(), "rung": rung.to_json()})
+            refused = card.refusal(situation) or self._not_asked(name)
+            cost = None
+            if refused is None:
+                cost, _ = forecast(self.space, situation, rung, self.parents[-1])
+            found.append(Planned(id, f"{name} {base.name}", base, rung, cost, refused))
+        return found
+
+    def situation(self, base: Base) -> Situation:
+        """What the rungs' cards are asked about."""
+        budget = self.project.budget.time
+        return Situation(
+            facts=self.facts,
+            base=base,
+            rows=self.data.train.rows,
+            validation_rows=self.data.validation.rows,
+            input_tokens=self.profile.input.mean,
+            output_tokens=self.profile.output.mean,
+            longest_output=self.profile.output.p95,
+            preferences=self.data.preferences.rows if self.data.preferences else 0,
+            seconds=None if budget is None else SHARE * budget / len(self.project.tasks),
+            cores=cores(),
+        )
+
+    def _not_asked(self, rung: str) -> Refused | None:
+        if self.project.rungs is None or rung in self.project.rungs:
+            return None
+        return Refused(name=rung, key="rungs.not_asked")
+
+    def adapt(self, planned: Planned, tried: Sequence[Tried]) -> Adapted:
+        """Makes the model of an attempt."""
+        start = _start(planned, tried)
+        template = adapting.template_of(self.facts, planned.base, self.task.instruction)
+        assignment = adapting.Assignment(planned.base, planned.rung, self.project.seed, template, start)
+        parents = [*self.parents, self._made_by[start.artifact]] if start else self.parents
+        model, run = adapting.adapt(self.space, self.data, assignment, parents)
+        self._made_by[model.artifact] = run
+        return Adapted(model, run.measured.seconds, run.measured.peak_bytes, run.id)
+
+    def grade(self, model: Model, split: SplitName) -> Graded:
+        """Evaluates a model on a split. The clock rules trying; what was chosen is always graded and shipped."""
+        if split == "test":
+            self.space.deadline = None
+        rows = getattr(self.data, split)
+        parents = [self.parents[0], *([self._made_by[model.artifact]] if model.artifact in self._made_by else [])]
+        evaluation, run = evaluating.evaluate(self.space, model, rows, self.facts, self.project.seed, parents)
+        statistics = evaluating.statistics_of(self.space, evaluation)
+        clusters = evaluating.clusters_of(self.space, rows, self.facts)
+        return Graded(evaluation, statistics, clusters, run.measured.seconds, run.id)
+
+
+def _start(planned: Planned, tried: Sequence[Tried]) -> Model | None:
+    """The best model of the same base so far that holds its own weights, for rungs that align."""
+    if planned.rung.objective != "preference":
+        return None
+    fitting = [
+        t for t in tried
+        if t.adapted and t.score and t.planned.base == planned.base and t.planned.rung.name == "full"
+    ]  # fmt: skip
+    return fitting[-1].adapted.model if fitting and fitting[-1].adapted else None

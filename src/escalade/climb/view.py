@@ -1,0 +1,114 @@
+"""What was decided, as the document shows it."""
+
+from __future__ import annotations
+
+from escalade import messages
+from escalade.catalogue.metrics import MetricCard
+from escalade.climb.decide import Graded, Outcome, Tried
+from escalade.document import AttemptDocument, BaseDocument, MeasuredDocument, ScoreDocument, TargetDocument, Versus
+from escalade.evaluate import items_needed, look_error
+from escalade.project import Target
+from escalade.values import Score, Unit
+
+
+def attempt_document(tried: Tried, task: str, unit: Unit) -> AttemptDocument:
+    """One attempt."""
+    planned, adapted, graded = tried.planned, tried.adapted, tried.graded
+    measured = None
+    if adapted and graded:
+        measured = MeasuredDocument(seconds=adapted.seconds + graded.seconds, peak_bytes=adapted.peak_bytes)
+    return AttemptDocument(
+        id=planned.id,
+        name=planned.name,
+        tasks=(task,),
+        rung=planned.rung.name,
+        family=planned.base.family,
+        base=BaseDocument.of(planned.base),
+        status=tried.status,  # type: ignore[arg-type]
+        reason=tried.reason,
+        scores={task: _score(tried.score, tried.bound, None)} if tried.score else {},
+        versus=_versus(tried),
+        predicted=planned.predicted,
+        measured=measured,
+        findings=dict(adapted.model.findings) if adapted else {},
+        runs=tuple(run for run in (adapted.run if adapted else None, graded.run if graded else None) if run),
+    )
+
+
+def score_document(graded: Graded, outcome: Outcome, decides: bool = True) -> ScoreDocument:
+    """The deciding metric of an evaluation on test."""
+    score = graded.evaluation.score(outcome.target.metric)
+    if not decides or outcome.look is None:
+        return _score(score, None, None)
+    confidence = 1 - look_error(outcome.target.confidence, outcome.look)
+    return _score(score, outcome.test_bound, outcome.look).model_copy(update={"confidence": confidence})
+
+
+def target_document(target: Target) -> TargetDocument:
+    """The target as it was used."""
+    return TargetDocument(**target.model_dump())
+
+
+def reason_of(outcome: Outcome, metric: MetricCard) -> str:
+    """Why the verdict is what it is, and what would close the gap."""
+    kept, test = outcome.kept, outcome.test
+    if kept is None or test is None or outcome.test_bound is None:
+        reasons = [tried.reason for tried in outcome.attempts if tried.reason]
+        return messages.text("climb.nothing_tried", reason=reasons[0] if reasons else "-")
+    score = test.evaluation.score(outcome.target.metric)
+    if outcome.verdict == "met":
+        confidence = 1 - look_error(outcome.target.confidence, outcome.look or 1)
+        said = messages.text(
+            "climb.met", name=kept.planned.name, metric=metric.name, value=score.value, bound=outcome.test_bound,
+            confidence=confidence, look=outcome.look,
+        )  # fmt: skip
+        free = messages.text("climb.met_without_model", name=kept.planned.name)
+        return f"{free}. {said}" if kept.planned.is_baseline else said
+    said = messages.text(
+        "climb.gap", name=kept.planned.name, metric=metric.name, value=score.value, bound=outcome.test_bound,
+        target=outcome.target.bound,
+    )  # fmt: skip
+    rows = None
+    if metric.low == 0 and metric.high == 1:
+        rows = items_needed(score.value, outcome.target.bound, outcome.target.confidence, rising=metric.rising)
+    if rows is not None:
+        said += ". " + messages.text("climb.gap_rows", rows=rows)
+    untried = [t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused]
+    if untried:
+        said += ". " + messages.text("climb.gap_untried", names=", ".join(untried))
+    return said
+
+
+def _score(score: Score, bound: float | None, look: int | None) -> ScoreDocument:
+    return ScoreDocument(
+        metric=score.metric,
+        split=score.split,
+        value=score.value,
+        lower=score.lower,
+        upper=score.upper,
+        decision_bound=bound,
+        confidence=score.confidence,
+        n=score.n,
+        clusters=score.clusters,
+        unit=score.unit,
+        looks=look,
+        signature=score.signature,
+    )
+
+
+def _versus(tried: Tried) -> Versus | None:
+    found, against = tried.paired, tried.against
+    if found is None or against is None:
+        return None
+    return Versus(
+        attempt=against.planned.id,
+        name=against.planned.name,
+        difference=found.difference,
+        lower=found.lower,
+        upper=found.upper,
+        p=found.p,
+        wins=found.wins,
+        ties=found.ties,
+        losses=found.losses,
+        better=tried.better,
+    )

@@ -1,0 +1,40 @@
+"""Evaluation: metrics, intervals, paired tests, and the bound that a verdict rests on. No torch."""
+
+from escalade.evaluate.metric import Metric, Statistics, load_metric, statistics_of
+from escalade.evaluate.power import Provable, items_needed, provable, score_needed
+from escalade.evaluate.proof import passes
+from escalade.evaluate.score import evaluate_all, load_statistics, save_statistics, score
+from escalade.evaluate.statistics import (
+    Interval,
+    Paired,
+    decision_bound,
+    interval,
+    look_error,
+    lower_bound,
+    paired,
+)
+from escalade.evaluate.text_score import text_score
+
+__all__ = [
+    "Interval",
+    "Metric",
+    "Paired",
+    "Provable",
+    "Statistics",
+    "decision_bound",
+    "evaluate_all",
+    "interval",
+    "items_needed",
+    "load_statistics",
+    "load_metric",
+    "look_error",
+    "lower_bound",
+    "paired",
+    "passes",
+    "provable",
+    "save_statistics",
+    "score",
+    "score_needed",
+    "statistics_of",
+    "text_score",
+]

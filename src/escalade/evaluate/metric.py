@@ -1,0 +1,148 @@
+"""What a metric is: numbers per item that add up, and a value of their sum.
+
+Means and corpus-level metrics alike are a function of summed statistics (Post 2018 for BLEU; Davison & Hinkley 1997,
+section 2.7, calls them sufficient). So a resample, a leave-one-out and a swap between two models all cost one matrix
+product, and bootstrap, interval and paired test are written once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from escalade.catalogue.metrics import fitting
+from escalade.errors import BadInput
+from escalade.protocols import Prediction
+from escalade.records import Question, Record, output_text
+from escalade.values import Facts, Kind
+
+Matrix = NDArray[np.float64]
+
+
+class Metric(Protocol):
+    """A metric bound to one task: its labels and the script of its references are settled.
+
+    A class named by a metric card is constructed with ``(facts, records)``; only ``statistics`` and ``signature``
+    depend on the records.
+    """
+
+    name: str
+    low: float
+    high: float
+    signature: str
+    """What is computed: tokenizer, smoothing, averaging."""
+
+    def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
+        """One row of numbers per item, shape (n, k), whose sums decide the value."""
+        ...
+
+    def value(self, sums: Matrix) -> Matrix:
+        """The metric of summed rows: shape (..., k) to (...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A metric and what it found, item by item."""
+
+    metric: Metric
+    rows: Matrix
+    """Shape (n, k)."""
+
+    @property
+    def value(self) -> float:
+        """The metric over all items."""
+        return float(self.metric.value(self.rows.sum(0)))
+
+
+class Ratio:
+    """Base of metrics whose statistics are (numerator, denominator)."""
+
+    low = 0.0
+    high = 1.0
+
+    def value(self, sums: Matrix) -> Matrix:
+        """Numerator over denominator; 0 where there is nothing to divide by."""
+        return ratio(sums[..., 0], sums[..., 1])
+
+
+def ratio(above: Matrix, below: Matrix) -> Matrix:
+    """Element by element, 0 where ``below`` is 0."""
+    return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
+
+
+def means(values: Sequence[float]) -> Matrix:
+    """The statistics of a plain mean: each value beside a count of one."""
+    return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])
+
+
+def references_of(record: Record) -> tuple[str, ...]:
+    """The texts a prediction may equal; a question without answers accepts the empty one."""
+    return (record.answers or ("",)) if isinstance(record, Question) else (output_text(record),)
+
+
+def load_metric(name: str, facts: Facts, records: Sequence[Record] = (), place: object = "") -> Metric:
+    """The metric of that name for one task; ``records`` may be left out where statistics are at hand already.
+
+    Raises:
+        BadInput: There is no such metric, or it does not fit the task's kind.
+    """
+    module, _, cls = fitting(name, facts.kind, place).path.partition(":")
+    metric: Metric = getattr(import_module(module), cls)(facts, records)
+    return metric
+
+
+def statistics_of(name: str, predictions: Sequence[Prediction], records: Sequence[Record], facts: Facts) -> Statistics:
+    """Computes one metric's statistics.
+
+    Raises:
+        BadInput: The metric is unknown or unfit, the lengths differ, nothing is there to score, a prediction lacks
+            what its kind needs, or a value is not finite.
+    """
+    check(predictions, records, facts.kind)
+    metric = load_metric(name, facts, records)
+    rows = metric.statistics(predictions, records)
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise BadInput("evaluate.not_finite", place=name, row=int(finite.argmin()) + 1)
+    return Statistics(metric, rows)
+
+
+def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Kind) -> None:
+    """Holds that there is one whole prediction per record.
+
+    Raises:
+        BadInput: As for :func:`statistics_of`.
+    """
+    if len(predictions) != len(records):
+        raise BadInput("evaluate.lengths_differ", predictions=len(predictions), records=len(records))
+    if not records:
+        raise BadInput("evaluate.nothing")
+    field = answer_field(kind)
+    for prediction, record in zip(predictions, records, strict=True):
+        if getattr(prediction, field) is None:
+            raise BadInput("evaluate.prediction_missing", place=record.id, field=field, kind=kind)
+        numbers = [*(prediction.probabilities or {}).values(), *(prediction.logprobs or ())]
+        if any(math.isnan(number) for number in numbers):
+            raise BadInput("evaluate.not_finite", place=record.id, row=records.index(record) + 1)
+
+
+def answer_field(kind: Kind) -> str:
+    """The field of a prediction that its kind is graded by."""
+    if kind in ("classification", "relation-extraction"):
+        return "label"
+    if kind == "token-classification":
+        return "tags"
+    return "vector" if kind == "embedding" else "text"
+
+
+def is_empty(prediction: Prediction, kind: Kind) -> bool:
+    """True where nothing was answered: no label, no tags, or only blanks."""
+    answer = getattr(prediction, answer_field(kind))
+    return not (answer.strip() if isinstance(answer, str) else answer)

@@ -1,0 +1,47 @@
+"""What metrics of texts share: references, their script, and means over items."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from escalade.evaluate.metric import Matrix, Ratio, means, references_of
+from escalade.evaluate.script import splitter, style_of
+from escalade.protocols import Prediction
+from escalade.records import Record
+from escalade.values import Facts
+
+
+class MeanOverItems(Ratio, ABC):
+    """Base of metrics that compare one text with its references and are averaged. Statistics: (score, 1).
+
+    Of several references the nearest counts. An empty answer scores 0.
+    """
+
+    name: str
+    describes: str
+    """The signature without the tokenizer."""
+
+    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
+        self.style = style_of((text for record in records for text in references_of(record)), facts.language)
+        self.words = splitter(self.style)
+        self.signature = f"{self.describes}|tok:{self.style}|case:lower"
+
+    @abstractmethod
+    def similarity(self, answer: str, reference: str) -> float:
+        """How near the answer comes to one reference, 0 to 1."""
+
+    def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
+        """Shape (n, 2)."""
+        return means(
+            [
+                self.best(prediction.text or "", references_of(record))
+                for prediction, record in zip(predictions, records, strict=True)
+            ]
+        )
+
+    def best(self, answer: str, references: tuple[str, ...]) -> float:
+        """The score against the nearest reference."""
+        if not answer.strip():
+            return 0.0
+        return max(self.similarity(answer, reference) for reference in references)

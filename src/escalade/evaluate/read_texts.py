@@ -1,0 +1,164 @@
+"""Reads texts to score: plain text (one a line), JSONL or JSON, CSV or TSV, each also gzipped."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from escalade.errors import BadInput
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+Row = tuple[str, Any]
+"""Where a row stands, and what it holds."""
+
+
+def read_pair(
+    predictions: Path, references: Path, key: str | None = None, reference_key: str | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """Reads predictions and their references.
+
+    Args:
+        predictions: One text per row.
+        references: One text, or a list of texts, per row, in the same order.
+        key: Key or column of the predictions.
+        reference_key: Key or column of the references; ``key`` where left out.
+
+    Raises:
+        BadInput: A file cannot be read, a row holds no text, or the files differ in length.
+    """
+    found = read_texts(predictions, key)
+    wanted = read_references(references, reference_key or key)
+    if len(found) != len(wanted):
+        raise BadInput("evaluate.counts_differ", a=predictions, rows_a=len(found), b=references, rows_b=len(wanted))
+    return found, wanted
+
+
+def read_texts(file: Path, key: str | None = None) -> list[str]:
+    """Reads one text per row.
+
+    Args:
+        file: ``.jsonl``, ``.json``, ``.csv``, ``.tsv``, else one text per line; each also with ``.gz``.
+        key: Key or column that holds the text; may be left out where there is only one.
+
+    Raises:
+        BadInput: The file cannot be read, or a row holds no text.
+    """
+    texts = []
+    for place, texts_of_row in _texts(file, key):
+        if len(texts_of_row) != 1:
+            raise BadInput("evaluate.one_text_each", place=place)
+        texts.append(texts_of_row[0])
+    return texts
+
+
+def read_references(file: Path, key: str | None = None) -> list[list[str]]:
+    """Reads one text, or a list of texts, per row; see :func:`read_texts`."""
+    return [texts for _, texts in _texts(file, key)]
+
+
+def _texts(file: Path, key: str | None) -> Iterator[tuple[str, list[str]]]:
+    name = file.name.removesuffix(".gz").lower()
+    content = _content(file)
+    ending = Path(name).suffix
+    if ending in _TABLES:
+        rows = _table(file, content, _TABLES[ending])
+    elif ending == ".jsonl":
+        rows = _json_lines(file, content)
+    elif ending == ".json":
+        rows = _json(file, content)
+    else:
+        rows = ((_line(file, number), text) for number, text in enumerate(_lines(content), start=1))
+    empty = True
+    for place, row in rows:
+        empty = False
+        yield place, _texts_of(row, key, place)
+    if empty:
+        raise BadInput("evaluate.file_empty", place=file)
+
+
+def _content(file: Path) -> str:
+    try:
+        raw = file.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise BadInput("evaluate.file_missing", place=file) from None
+    if file.name.endswith(".gz"):
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError):
+            raise BadInput("evaluate.file_not_gzip", place=file) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput("evaluate.file_not_utf8", place=file, position=error.start) from None
+
+
+def _lines(content: str) -> list[str]:
+    """Lines by line break alone; an empty line in between is an empty text, the last break ends the last line."""
+    lines = content.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _json_lines(file: Path, content: str) -> Iterator[Row]:
+    for number, line in enumerate(_lines(content), start=1):
+        if not line.strip():
+            continue
+        place = _line(file, number)
+        try:
+            yield place, json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadInput("evaluate.row_not_json", place=place, problem=error.msg) from None
+
+
+def _json(file: Path, content: str) -> Iterator[Row]:
+    try:
+        rows = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise BadInput("evaluate.row_not_json", place=_line(file, error.lineno), problem=error.msg) from None
+    if not isinstance(rows, list):
+        raise BadInput("evaluate.row_no_text", place=file, found=type(rows).__name__)
+    for number, row in enumerate(rows, start=1):
+        yield f"{file}, [{number - 1}]", row
+
+
+def _table(file: Path, content: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    header: list[str] | None = None
+    for cells in reader:
+        if not cells:
+            continue
+        if header is None:
+            header = cells
+            continue
+        place = _line(file, reader.line_num)
+        if len(cells) != len(header):
+            raise BadInput("evaluate.row_ragged", place=place, found=len(cells), wanted=len(header))
+        yield place, dict(zip(header, cells, strict=True))
+
+
+def _texts_of(row: Any, key: str | None, place: str) -> list[str]:
+    if isinstance(row, dict):
+        row = row[_key_of(row, key, place)]
+    texts = row if isinstance(row, list) else [row]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise BadInput("evaluate.row_no_text", place=place, found=json.dumps(row, ensure_ascii=False)[:60])
+    return texts
+
+
+def _key_of(row: dict[str, Any], key: str | None, place: str) -> str:
+    known = ", ".join(row)
+    if key is None:
+        if len(row) != 1:
+            raise BadInput("evaluate.key_needed", place=place, known=known)
+        return next(iter(row))
+    if key not in row:
+        raise BadInput("evaluate.key_unknown", place=place, key=key, known=known)
+    return key
+
+
+def _line(file: Path, number: int) -> str:
+    return f"{file}, line {number}"

@@ -1,0 +1,106 @@
+"""From predictions to scores: every metric of a kind, with intervals, from one list of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from escalade.catalogue.metrics import metrics_for
+from escalade.errors import BadInput
+from escalade.evaluate.metric import Matrix, Statistics, is_empty, statistics_of
+from escalade.evaluate.statistics import interval
+from escalade.protocols import Prediction
+from escalade.records import Record, groups_of
+from escalade.values import Facts, Score, SplitName
+
+
+def score(
+    name: str,
+    predictions: Sequence[Prediction],
+    records: Sequence[Record],
+    facts: Facts,
+    split: SplitName,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> tuple[Score, Matrix]:
+    """One metric with its interval, and its statistics (a row per record).
+
+    Raises:
+        BadInput: The metric is unknown or unfit, the lengths differ, nothing is there to score, a prediction lacks
+            what its kind needs, or a value is not finite.
+    """
+    found = statistics_of(name, predictions, records, facts)
+    return scored(found, records, facts, split, seed, confidence), found.rows
+
+
+def scored(
+    found: Statistics,
+    records: Sequence[Record],
+    facts: Facts,
+    split: SplitName,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Score:
+    """The score of statistics already computed, resampled by the records' groups."""
+    inner = interval(
+        found.rows,
+        list(groups_of(records)),
+        found.metric,
+        confidence=confidence,
+        seed=seed,
+    )
+    return Score(
+        metric=found.metric.name,
+        split=split,
+        value=inner.value,
+        lower=inner.lower,
+        upper=inner.upper,
+        confidence=confidence,
+        n=inner.n,
+        clusters=inner.clusters,
+        unit=facts.unit,
+        resamples=inner.resamples,
+        seed=seed,
+        signature=found.metric.signature,
+    )
+
+
+def evaluate_all(
+    predictions: Sequence[Prediction],
+    records: Sequence[Record],
+    facts: Facts,
+    split: SplitName,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> tuple[tuple[Score, ...], dict[str, Matrix], int]:
+    """Every metric that fits the kind.
+
+    Returns:
+        The scores, the statistics of each metric by name, and how many predictions are empty.
+
+    Raises:
+        BadInput: As for :func:`score`, or no metric fits the kind.
+    """
+    names = metrics_for(facts.kind)
+    if not names:
+        raise BadInput("evaluate.no_metric", place=facts.kind, kind=facts.kind)
+    scores: list[Score] = []
+    statistics: dict[str, Matrix] = {}
+    for name in names:
+        found, statistics[name] = score(name, predictions, records, facts, split, seed, confidence)
+        scores.append(found)
+    return tuple(scores), statistics, sum(is_empty(prediction, facts.kind) for prediction in predictions)
+
+
+def save_statistics(statistics: Mapping[str, Matrix], file: Path) -> None:
+    """Writes a matrix per metric as safetensors; the same statistics give the same bytes."""
+    save_file({name: np.ascontiguousarray(rows, dtype=np.float64) for name, rows in statistics.items()}, file)
+
+
+def load_statistics(file: Path) -> dict[str, Matrix]:
+    """Reads what :func:`save_statistics` wrote."""
+    loaded: dict[str, Matrix] = load_file(file)
+    return loaded

@@ -1,0 +1,239 @@
+"""TorchSampler: text from any Hugging Face decoder or encoder-decoder, by a plain loop over its forward pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList
+
+from escalade.errors import BadInput
+from escalade.generate.choose import choose, draws, log_probability, rules_of
+from escalade.generate.reading import Reader, Reading, padded, positions
+from escalade.generate.text import TextSoFar
+from escalade.models.encoding import decode, encode_completion, encode_prompt
+from escalade.protocols import Generation, Piece, Sampling
+from escalade.values import Family
+
+_WINDOW = 8
+"""Batches that are sorted by length together: more saves padding, fewer gives the first outputs sooner."""
+
+
+@dataclass
+class _Output:
+    """One output while it is made."""
+
+    prompt: list[int]
+    room: int
+    uniform: Tensor
+    rules: LogitsProcessorList
+    before: list[int]
+    """What stands before the first new token: the prompt, or the decoder's start token."""
+    text: TextSoFar
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish: Literal["stop", "length"] | None = None
+
+    def add(self, token: int, logprob: float, ends: frozenset[int]) -> None:
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        if token in ends or self.text.add(token):
+            self.finish = "stop"
+        elif len(self.ids) >= self.room:
+            self.finish = "length"
+
+    def done(self) -> Generation:
+        return Generation(
+            text=self.text.whole(),
+            finish=self.finish or "length",
+            prompt_tokens=len(self.prompt),
+            completion_tokens=len(self.ids),
+            logprobs=tuple(self.logprobs),
+        )
+
+
+class TorchSampler:
+    """Greedy and sampled text from a model in memory.
+
+    Greedy results are those of ``model.generate(do_sample=False, num_beams=1)``: the rules in the model's generation
+    config (n-grams that may not repeat, forced or suppressed tokens) are kept, beams are not. The output for a
+    prompt and a seed does not depend on the prompts beside it, up to the rounding of the matrix products.
+    Not safe to use from two threads at once.
+
+    Args:
+        model: The model; its mode (train or eval) is left as found.
+        tokenizer: Its tokenizer.
+        family: ``decoder`` or ``encoder-decoder``.
+        name: What the sampler is called.
+        context: Most tokens of prompt and output together (decoder), or of each (encoder-decoder).
+        batch: Most prompts read together.
+
+    Raises:
+        BadInput: The family makes no text.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, family: Family, name: str, context: int, batch: int = 16) -> None:
+        if family not in ("decoder", "encoder-decoder"):
+            raise BadInput("generate.no_text", place=name, family=family)
+        self.name = name
+        self.family = family
+        self.context = context
+        self.tokenizer = tokenizer
+        pad = next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id) if t is not None), 0)
+        self.reader = Reader(model, family, pad)
+        self.batch = 1 if self.reader.prompted else batch
+        self._ends = _end_tokens(model, tokenizer)
+        vocabulary = tokenizer.get_vocab()
+        self._bytes = {vocabulary[name] for name in (f"<0x{i:02X}>" for i in range(256)) if name in vocabulary}
+
+    def generate(self, prompts: Sequence[str], sampling: Sampling) -> Iterator[Generation]:
+        """One output per prompt, in order; prompt i uses seed + i.
+
+        Raises:
+            BadInput: A prompt is empty or longer than the context (before anything is generated), or the model's
+                logits are not numbers.
+        """
+        outputs = [self._output(prompt, sampling, i) for i, prompt in enumerate(prompts)]
+        for start in range(0, len(outputs), self.batch * _WINDOW):
+            window = outputs[start : start + self.batch * _WINDOW]
+            by_length = sorted(window, key=lambda output: len(output.prompt), reverse=True)
+            for first in range(0, len(by_length), self.batch):
+                for _ in self._steps(by_length[first : first + self.batch], sampling):
+                    pass
+            yield from (output.done() for output in window)
+
+    def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
+        """The output of ``generate([prompt])`` in pieces; a character or stop text is never shown in part.
+
+        Raises:
+            BadInput: As ``generate``.
+        """
+        output = self._output(prompt, sampling, 0)
+        for _ in self._steps([output], sampling):
+            if output.finish is None and (piece := output.text.ready()):
+                yield Piece(piece)
+        yield Piece(output.text.rest(), output.done())
+
+    def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[tuple[float, ...]]:
+        """Log-probability of each token of each completion (end token included) given its prompt.
+
+        Raises:
+            BadInput: A prompt with its completion is longer than the context, or there are not as many of both.
+        """
+        if len(prompts) != len(completions):
+            raise BadInput("generate.uneven", place=self.name, prompts=len(prompts), completions=len(completions))
+        pairs = [
+            (self._prompt(prompt), encode_completion(self.tokenizer, completion))
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
+        for place, (prompt, completion) in enumerate(pairs):
+            self._must_fit(place, prompt, completion)
+        scores: list[tuple[float, ...]] = [()] * len(pairs)
+        by_length = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
+        score = self._score_encoded if self.family == "encoder-decoder" else self._score_continued
+        for first in range(0, len(pairs), self.batch):
+            rows = by_length[first : first + self.batch]
+            for i, logprobs in zip(rows, score([pairs[i] for i in rows]), strict=True):
+                scores[i] = logprobs
+        return scores
+
+    def count(self, text: str) -> int:
+        """Number of tokens of a text, special tokens not counted."""
+        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _prompt(self, text: str) -> list[int]:
+        ids = encode_prompt(self.tokenizer, self.family, text, self.context)
+        if not ids:
+            raise BadInput("generate.prompt_empty", place=self.name)
+        if len(ids) > self.context:
+            raise BadInput("generate.prompt_too_long", place=self.name, length=len(ids), context=self.context)
+        return ids
+
+    def _must_fit(self, place: int, prompt: list[int], completion: list[int]) -> None:
+        length = len(completion) if self.family == "encoder-decoder" else len(prompt) + len(completion)
+        if length > self.context:
+            where = f"{self.name}, {place}"
+            raise BadInput("generate.pair_too_long", place=where, length=length, context=self.context)
+
+    def _output(self, prompt: str, sampling: Sampling, index: int) -> _Output:
+        ids = self._prompt(prompt)
+        before = [self.reader.start_token()] if self.family == "encoder-decoder" else ids
+        room = max(0, min(sampling.max_tokens, self.context - len(before)))
+        config = getattr(self.reader.model, "generation_config", None)
+        return _Output(
+            prompt=ids,
+            room=room,
+            uniform=draws(sampling, index, room),
+            rules=rules_of(config, ids, len(before), sorted(self._ends)),
+            before=before,
+            text=TextSoFar(partial(decode, self.tokenizer), self._bytes.__contains__, sampling.stop),
+            finish=None if room else "length",
+        )
+
+    def _steps(self, outputs: Sequence[_Output], sampling: Sampling) -> Iterator[None]:
+        """Adds one token to every unfinished output at each step, until none is left."""
+        live = [output for output in outputs if output.finish is None]
+        reading: Reading | None = self.reader.begin([output.prompt for output in live]) if live else None
+        while reading is not None:
+            tokens, logprobs = self._next(reading.logits(), live, sampling)
+            for output, token, logprob in zip(live, tokens.tolist(), logprobs.tolist(), strict=True):
+                output.add(token, logprob, self._ends)
+            yield
+            going = [i for i, output in enumerate(live) if output.finish is None]
+            if not going:
+                return
+            reading.feed(tokens)
+            if len(going) < len(live):
+                reading.keep(torch.tensor(going, device=tokens.device))
+                live = [live[i] for i in going]
+
+    def _next(self, logits: Tensor, live: Sequence[_Output], sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """The next token of each row and its log-probability under the raw logits; both (rows,)."""
+        scores = logits.clone() if any(output.rules for output in live) else logits
+        for i, output in enumerate(live):
+            if output.rules:
+                so_far = torch.tensor([output.before + output.ids], device=logits.device)
+                scores[i : i + 1] = output.rules(so_far, scores[i : i + 1])
+        uniform = torch.stack([o.uniform[len(o.ids)] if len(o.uniform) else torch.zeros(()) for o in live])
+        tokens = choose(scores, sampling, uniform)
+        logprobs = log_probability(logits, tokens)
+        if bool(logprobs.isnan().any()):
+            raise BadInput("generate.not_finite", place=self.name)
+        return tokens, logprobs
+
+    def _score_continued(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, ...]]:
+        """Decoder: the completions stand at the right end of left-padded rows, so only their logits are needed."""
+        ids, mask = padded([p + c for p, c in pairs], self.reader.pad, left=True, device=self.reader.device)
+        longest = max(len(completion) for _, completion in pairs)
+        known = self.reader.known(position_ids=positions(mask), logits_to_keep=longest + 1, use_cache=False)
+        logits = self.reader.call(input_ids=ids, attention_mask=mask, **known).logits
+        logprobs = log_probability(logits[:, -longest - 1 : -1], ids[:, -longest:]).tolist()
+        return [self._checked(row[longest - len(c) :]) for row, (_, c) in zip(logprobs, pairs, strict=True)]
+
+    def _score_encoded(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, ...]]:
+        """Encoder-decoder: the decoder reads the completion one place late, behind its start token."""
+        source = self.reader.encode([prompt for prompt, _ in pairs])
+        targets, _ = padded([c for _, c in pairs], self.reader.pad, left=False, device=self.reader.device)
+        shifted = [[self.reader.start_token(), *completion[:-1]] for _, completion in pairs]
+        inputs, mask = padded(shifted, self.reader.pad, left=False, device=self.reader.device)
+        known = self.reader.known(decoder_attention_mask=mask, use_cache=False)
+        logits = self.reader.call(**source.arguments(), decoder_input_ids=inputs, **known).logits
+        logprobs = log_probability(logits, targets).tolist()
+        return [self._checked(row[: len(c)]) for row, (_, c) in zip(logprobs, pairs, strict=True)]
+
+    def _checked(self, logprobs: list[float]) -> tuple[float, ...]:
+        if any(map(math.isnan, logprobs)):
+            raise BadInput("generate.not_finite", place=self.name)
+        return tuple(logprobs)
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends an output: the model's own, and the one that completions are trained to end with."""
+    said = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    of_model = said if isinstance(said, list) else [said]
+    return frozenset(token for token in [*of_model, tokenizer.eos_token_id] if token is not None)

@@ -1,0 +1,128 @@
+"""Text to token ids and back: the only functions that do it, so that what is served is what was trained.
+
+A prompt and its completion are tokenised apart and then joined. Tokens never span the seam, so the ids that a model
+reads before it answers are the ids it was trained to answer after, whatever the answer turns out to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from escalade.errors import BadInput
+from escalade.values import Family
+
+
+def encode_prompt(tokenizer: Any, family: Family, text: str, context: int | None = None) -> list[int]:
+    """What a model reads before it answers.
+
+    * decoder: the beginning token, where the tokenizer has one of its own, and the text. A text that begins with that
+      token (a rendered chat template) does not get a second one; a tokenizer whose beginning and end are one token
+      (GPT-2) gets it only where the text is empty.
+    * encoder and encoder-decoder: the text with the special tokens that the tokenizer itself puts around it.
+
+    Args:
+        tokenizer: A fast tokenizer, as ``load_tokenizer`` gives it.
+        family: The model's architecture family.
+        text: The rendered prompt.
+        context: The most tokens the caller can use. It bounds nothing here: a prompt that is too long comes back
+            whole, so that its caller can refuse it (serving), or cut it with ``cut_prompt`` and say so (training).
+
+    Returns:
+        Token ids.
+    """
+    if family != "decoder":
+        return _ids(tokenizer, text, special=True)
+    ids = _ids(tokenizer, text, special=False)
+    begin = tokenizer.bos_token_id
+    if begin is None or ids[:1] == [begin] or (begin == tokenizer.eos_token_id and ids):
+        return ids
+    return [begin, *ids]
+
+
+def encode_completion(tokenizer: Any, text: str) -> list[int]:
+    """What a model answers: the text's ids and the end token.
+
+    Raises:
+        BadInput: The tokenizer has no end token, so that no model could learn where to stop.
+    """
+    if tokenizer.eos_token_id is None:
+        raise BadInput("models.no_end_token", place=getattr(tokenizer, "name_or_path", ""))
+    return [*_ids(tokenizer, text, special=False), tokenizer.eos_token_id]
+
+
+def encode_words(tokenizer: Any, words: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Words that carry one tag each, with the tokenizer's special tokens around them.
+
+    Words are tokenised one by one; tokenizers that tell a word's beginning by a blank get one before every word but
+    the first, as in running text. A word of which the tokenizer makes nothing becomes the unknown token.
+
+    Returns:
+        Token ids, and per word the index of its first token.
+    """
+    gap = "" if _ids(tokenizer, " a", special=False) == _ids(tokenizer, "a", special=False) else _gap(tokenizer)
+    unknown = [tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.pad_token_id]
+    before, after = _frame(tokenizer)
+    ids, firsts = list(before), []
+    for i, word in enumerate(words):
+        firsts.append(len(ids))
+        ids += _ids(tokenizer, gap + word if i else word, special=False) or unknown
+    return ids + after, firsts
+
+
+def cut_prompt(tokenizer: Any, family: Family, ids: Sequence[int], room: int) -> list[int]:
+    """A prompt cut to ``room`` tokens.
+
+    A decoder's prompt keeps its beginning token and its end, where the question and the cue to answer stand; the
+    others keep their beginning and the special tokens that close them.
+    """
+    if len(ids) <= room:
+        return list(ids)
+    if family == "decoder":
+        begin = [ids[0]] if ids[0] == tokenizer.bos_token_id and room > 1 else []
+        return begin + list(ids[len(ids) - room + len(begin) :])
+    special = set(tokenizer.all_special_ids)
+    closing = 1 if ids[-1] in special and room > 1 else 0
+    return list(ids[: room - closing]) + list(ids[len(ids) - closing :])
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of token ids, without special tokens and without any tidying of blanks."""
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def pieces(tokenizer: Any, text: str, room: int) -> list[str]:
+    """A long text in pieces of at most ``room`` tokens each, which join to the whole.
+
+    Cuts fall between tokens and between characters; a character whose tokens alone exceed ``room`` stays whole.
+    """
+    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    made, start, first = [], 0, 0
+    for i, (begin, end) in enumerate(spans):
+        # A token that ends inside the same character as the one before cannot be parted from it.
+        if i - first >= room and begin > start and begin >= spans[i - 1][1] and end > begin:
+            made.append(text[start:begin])
+            start, first = begin, i
+    return [*made, text[start:]] if text[start:] else made
+
+
+def _ids(tokenizer: Any, text: str, special: bool) -> list[int]:
+    made = tokenizer(text, add_special_tokens=special, truncation=False, padding=False, verbose=False)
+    ids: list[int] = made["input_ids"]
+    return ids
+
+
+def _gap(tokenizer: Any) -> str:
+    """A blank, unless the tokenizer marks the beginning of every text as that of a word already (SentencePiece)."""
+    marked = tokenizer.convert_ids_to_tokens(_ids(tokenizer, "a", special=False))
+    return "" if marked and marked[0].startswith("\u2581") else " "
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that the tokenizer puts before and after a text."""
+    bare, framed = _ids(tokenizer, "a", special=False), _ids(tokenizer, "a", special=True)
+    for start in range(len(framed) - len(bare) + 1):
+        if framed[start : start + len(bare)] == bare:
+            return framed[:start], framed[start + len(bare) :]
+    return [], []

@@ -1,0 +1,1 @@
+"""The `adapt` of each rung, one file each, and the predictors that read what they made."""

@@ -1,0 +1,78 @@
+"""What a frozen network makes of texts and words, as numpy: batches of similar length, results in the order asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from escalade.models.encoding import cut_prompt, encode_prompt, encode_words
+from escalade.models.heads import embed
+from escalade.values import Family
+
+BATCH = 32
+Ids = list[int]
+
+
+def encode_text(tokenizer: Any, text: str, context: int, family: Family = "encoder") -> Ids:
+    """A text as an encoder (or another family's trunk) reads it, cut to the context."""
+    return cut_prompt(tokenizer, family, encode_prompt(tokenizer, family, text), context)
+
+
+def encode_tokens(tokenizer: Any, words: Sequence[str], context: int) -> tuple[Ids, list[int]]:
+    """Words as ids, and the place of each word's first token; words beyond the context have none."""
+    ids, firsts = encode_words(tokenizer, words)
+    if len(ids) <= context:
+        return ids, firsts
+    # The closing special token stays: the network was trained to see one.
+    closing = len(ids) - (firsts[-1] + 1) > 0 and ids[-1] in tokenizer.all_special_ids
+    kept = ids[: context - 1] + [ids[-1]] if closing else ids[:context]
+    room = context - 1 if closing else context
+    return kept, [first for first in firsts if first < room]
+
+
+def in_batches(
+    rows: Sequence[Ids], pad: int, network: Callable[[Tensor, Tensor], Tensor]
+) -> list[Tensor]:
+    """The network's output for each row, in the order given; ``network`` gets ids and mask, both (B, T)."""
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i]), i))
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    with torch.inference_mode():
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            width = max(1, *(len(rows[i]) for i in places))
+            ids = torch.tensor([rows[i] + [pad] * (width - len(rows[i])) for i in places])
+            mask = torch.tensor([[1] * len(rows[i]) + [0] * (width - len(rows[i])) for i in places])
+            for place, output in zip(places, network(ids, mask), strict=True):
+                found[place] = output
+    return found
+
+
+def text_features(
+    model: Any, tokenizer: Any, texts: Sequence[str], context: int, family: Family = "encoder"
+) -> NDArray[np.float32]:
+    """(texts, width): mean of the last hidden states."""
+    rows = [encode_text(tokenizer, text, context, family) for text in texts]
+    found = in_batches(rows, tokenizer.pad_token_id, lambda ids, mask: embed(model, {"ids": ids, "mask": mask}))
+    return np.asarray(torch.stack(found).numpy(), dtype=np.float32)
+
+
+def word_features(model: Any, tokenizer: Any, rows: Sequence[Sequence[str]], context: int) -> NDArray[np.float32]:
+    """(words of all rows, width): last hidden state of each word's first token; zeros beyond the context."""
+    encoded = [encode_tokens(tokenizer, words, context) for words in rows]
+    body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+
+    def network(ids: Tensor, mask: Tensor) -> Tensor:
+        hidden: Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
+        return hidden
+
+    states = in_batches([ids for ids, _ in encoded], tokenizer.pad_token_id, network)
+    made = []
+    for words, (_, firsts), hidden in zip(rows, encoded, states, strict=True):
+        some = hidden[firsts].numpy()
+        made.append(np.vstack([some, np.zeros((len(words) - len(firsts), hidden.shape[-1]), some.dtype)]))
+    return np.asarray(np.vstack(made), dtype=np.float32)

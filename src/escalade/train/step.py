@@ -1,0 +1,87 @@
+"""One step of any objective.
+
+Counts are summed over the whole step before anything is divided by them, so that the gradient is the same however the
+step is split into micro-batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from escalade.errors import BadInput
+from escalade.protocols import Batch, Objective
+
+_NAMED = 8
+"""Rows that an error names."""
+
+
+def accumulate(
+    objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch], place: object = "", bf16: bool = False
+) -> float:
+    """Adds the gradient of sum over terms of weight x total / count to the policy's parameters.
+
+    Args:
+        objective: What is learnt.
+        models: By role.
+        batches: The micro-batches of one step, on the models' device.
+        place: Named in errors.
+        bf16: Run the models under bfloat16 autocast.
+
+    Returns:
+        The loss of the step.
+
+    Raises:
+        BadInput: A term is not a finite number; the rows are named where the batch tells them.
+    """
+    counts = summed(objective.counts(batch) for batch in batches)
+    loss = 0.0
+    for batch in batches:
+        with autocast(batch["ids"].device, bf16):
+            totals = objective.totals(models, batch)
+        parts = {term: objective.weights[term] * total / max(1, counts[term]) for term, total in totals.items()}
+        values = {term: float(part.detach()) for term, part in parts.items()}
+        for term, value in values.items():
+            if not math.isfinite(value):
+                raise not_finite(term, batch, place)
+        torch.stack(list(parts.values())).sum().backward()
+        loss += math.fsum(values.values())
+    return loss
+
+
+@torch.no_grad()
+def mean_loss(objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch], bf16: bool = False) -> float:
+    """The loss over many batches, the policy in eval mode: terms are summed over all before they are divided."""
+    counts = summed(objective.counts(batch) for batch in batches)
+    sums: dict[str, float] = {}
+    models["policy"].eval()
+    for batch in batches:
+        with autocast(batch["ids"].device, bf16):
+            for term, total in objective.totals(models, batch).items():
+                sums[term] = sums.get(term, 0.0) + float(total)
+    return math.fsum(objective.weights[term] * total / max(1, counts[term]) for term, total in sums.items())
+
+
+def summed(counts: Any) -> dict[str, int]:
+    """Counts of many batches, term by term."""
+    made: dict[str, int] = {}
+    for one in counts:
+        for term, count in one.items():
+            made[term] = made.get(term, 0) + int(count)
+    return made
+
+
+def autocast(device: Any, bf16: bool) -> AbstractContextManager[Any]:
+    """Bfloat16 autocast, or nothing."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+
+
+def not_finite(term: str, batch: Batch, place: object) -> BadInput:
+    """The error for a loss or gradient that is no number, with the rows it came from."""
+    names = list(batch.get("names", ()))
+    shown = ", ".join(names[:_NAMED]) + (f", ... ({len(names)})" if len(names) > _NAMED else "")
+    return BadInput("train.not_finite", place=place, term=term, rows=shown)

@@ -1,0 +1,58 @@
+"""Entities and their F1 beside seqeval."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from escalade.evaluate.metric import load_metric
+from escalade.evaluate.metrics.entities import entities
+from escalade.protocols import Prediction
+from escalade.records import Tagged
+from escalade.values import Facts
+
+sequence_labeling = pytest.importorskip("seqeval.metrics.sequence_labeling")
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "B", "I", "B-A-B", "I-A-B"]
+
+
+def f1(true: list[list[str]], found: list[list[str]]) -> float:
+    with warnings.catch_warnings():
+        # seqeval warns where there is nothing to find and where a tag has no type.
+        warnings.simplefilter("ignore")
+        return float(sequence_labeling.f1_score(true, found))
+
+
+def ours(true: list[list[str]], found: list[list[str]]) -> float:
+    records = [Tagged(str(i), tuple("w" * len(tags)), tuple(tags)) for i, tags in enumerate(true)]
+    metric = load_metric("entity_f1", Facts(kind="token-classification", labels=tuple(TAGS)), records)
+    rows = metric.statistics([Prediction(tags=tuple(tags)) for tags in found], records)
+    return float(metric.value(rows.sum(0)))
+
+
+def test_corpora() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        lengths = [rng.randrange(1, 9) for _ in range(rng.randrange(1, 6))]
+        true = [[rng.choice(TAGS) for _ in range(n)] for n in lengths]
+        found = [[tag if rng.random() < 0.6 else rng.choice(TAGS) for tag in tags] for tags in true]
+        assert ours(true, found) == pytest.approx(f1(true, found), abs=1e-12)
+
+
+def test_shorter_answers_are_padded() -> None:
+    true = [["B-PER", "I-PER", "O", "B-LOC"]]
+    assert ours(true, [["B-PER", "I-PER"]]) == pytest.approx(f1(true, [["B-PER", "I-PER", "O", "O"]]))
+    assert ours(true, [[]]) == 0
+    assert ours([["B-PER"]], [["B-PER", "B-PER"]]) == pytest.approx(f1([["B-PER", "O"]], [["B-PER", "B-PER"]]))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(TAGS), max_size=12))
+def test_chunks(tags: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = sequence_labeling.get_entities(list(tags))
+    assert [(kind or "_", first, last) for kind, first, last in entities(tags)] == theirs

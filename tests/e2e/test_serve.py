@@ -18,10 +18,12 @@ from escalade.protocols import Sampling
 
 SERVER = """
 import sys
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from escalade.deploy.serve import Served, ServeLimits, build_app, serve
 from escalade.generate.local import TorchSampler
 
+torch.set_num_threads(1)
 folder, token = sys.argv[1:]
 model = AutoModelForCausalLM.from_pretrained(folder)
 sampler = TorchSampler(model, AutoTokenizer.from_pretrained(folder), "decoder", "stories", 512)

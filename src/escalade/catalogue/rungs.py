@@ -132,12 +132,13 @@ def _few_shot_settings(s: Situation) -> Settings:
 
 
 def _training(s: Situation, *, rate: float, epochs: float, factor: float) -> Settings:
-    """Epochs that fit into the time one attempt may take; at least one fifth of a pass."""
+    """Epochs that fit into the time one attempt may plan for, at least one: less would not have seen every row."""
     if s.seconds is not None:
         room = s.seconds - LOADING - s.answering_seconds(s.validation_rows)
-        affordable = max(0.0, room) / (1.25 * s.training_seconds(s.rows, factor))
-        epochs = max(0.2, min(epochs, round(affordable, 1)))
-    return {"epochs": epochs, "learning_rate": rate, "batch_rows": 16 if s.rows < 5_000 else 32, "warmup": 0.06}
+        affordable = max(0.0, room) / s.training_seconds(s.rows, factor)
+        epochs = max(1.0, min(epochs, float(int(affordable))))
+    batch = 16 if s.rows < 5_000 else 32
+    return {"epochs": epochs, "learning_rate": rate, "batch_rows": batch, "warmup": 0.06, "context": s.input_limit}
 
 
 def _lora_settings(s: Situation) -> Settings:

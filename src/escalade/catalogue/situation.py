@@ -9,9 +9,9 @@ from escalade.values import Base, Facts, Value
 TEXT_KINDS = ("question-answering", "summarization", "translation", "generation", "chat")
 LABEL_KINDS = ("classification", "relation-extraction")
 
-FLOPS_PER_CORE = 15e9
+FLOPS_PER_CORE = 20e9
 """Float32 operations a second that small Transformer steps reach on one processor core (measured on two cores of a
-server processor with AVX2: 25 to 40e9 for both). Only used to order attempts and to fit them into the budget; what an
+server processor with AVX2: 30 to 60e9 for both). Only used to order attempts and to fit them into the budget; what an
 attempt really took is recorded beside it."""
 LOADING = 4.0
 """Seconds to load a small model and its tokenizer."""
@@ -35,6 +35,8 @@ class Situation(Value):
     seconds: float | None = None
     """What one attempt may take; None where there is no budget."""
     cores: int = 2
+    input_limit: int | None = None
+    """Longest input in tokens that the project allows."""
 
     @property
     def parameters(self) -> float:
@@ -52,7 +54,7 @@ class Situation(Value):
     @property
     def row_tokens(self) -> float:
         """Mean tokens of a row, input and output."""
-        return self.input_tokens + self.output_tokens
+        return min(self.input_tokens, self.input_limit or self.input_tokens) + self.output_tokens
 
     def forward_seconds(self, tokens: float) -> float:
         """Time of a forward pass over so many tokens."""

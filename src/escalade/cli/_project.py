@@ -7,13 +7,11 @@ from pathlib import Path
 
 from escalade import climb
 from escalade import project as projects
+from escalade.climb.run import open_steps
 from escalade.climb.steps import TaskSteps
 from escalade.errors import BadInput
 from escalade.project import Project
 from escalade.stages.check import Checked
-from escalade.stages.ingest import ingest
-from escalade.stages.profile import profile
-from escalade.stages.select import select
 from escalade.stages.workspace import Reporter, Workspace, open_workspace
 
 
@@ -40,8 +38,5 @@ def open_task(path: Path, name: str | None, reporter: Reporter) -> OpenTask:
     if name is not None and name not in names:
         raise BadInput("cli.task_unknown", place="--task", name=name, known=", ".join(names))
     checked = climb.check(space, project)[names.index(name) if name else 0]
-    data, ingested = ingest(space, checked.task, seed=project.seed, language=project.language)
-    shape, profiled = profile(space, data, ingested)
-    shortlist, selected = select(space, checked.bases, data.facts, project.limits, project.use, ingested)
-    steps = TaskSteps(space, project, checked.task, data, shape, shortlist, [ingested, profiled, selected])
+    steps = open_steps(project, space, checked)
     return OpenTask(project, space, checked, steps)

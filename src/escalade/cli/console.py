@@ -77,14 +77,22 @@ def print_text(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_wrapped(text: str) -> None:
+    """A sentence on stdout, folded to the terminal's width between words; whole where stdout is no terminal."""
+    if not sys.stdout.isatty():
+        print_text(text)
+        return
+    Console(file=sys.stdout, highlight=False).print(text, markup=False)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """A table on stdout, folded to the width there is."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 else "default", overflow="fold")
+        table.add_column(name, justify="left" if i == 0 else "default", overflow="fold", no_wrap=False)
     for row in rows:
         table.add_row(*["" if cell is None else str(cell) for cell in row])
-    width = None if sys.stdout.isatty() else 100
+    width = None if sys.stdout.isatty() else 200
     Console(file=sys.stdout, highlight=False, width=width).print(table, markup=False)
 
 

@@ -24,13 +24,20 @@ def show(document: RunDocument) -> None:
 def show_task(task: TaskDocument, document: RunDocument) -> None:
     """One task's ladder and verdict."""
     attempts = [a for a in document.attempts if task.name in a.tasks]
-    columns = [messages.text(f"ladder.{name}") for name in ("attempt", "score", "versus", "predicted", "took", "note")]
-    title = f"{task.name}: {task.kind}, {target_text(task)}"
-    console.print_table(columns, [_row(a, task) for a in attempts], title)
+    done = [a for a in attempts if a.status == "done"]
+    console.print_text(f"{task.name}: {task.kind}, {target_text(task)}")
+    if done:
+        names = ("attempt", "score", "versus", "predicted", "took")
+        columns = [messages.text(f"ladder.{name}") for name in names]
+        console.print_table(columns, [_row(a, task) for a in done])
+    for status in ("failed", "stopped", "not tried"):
+        for reason, fitting in _by_reason([a for a in attempts if a.status == status]).items():
+            said = messages.text("ladder." + status.replace(" ", "_"))
+            console.print_wrapped(f"  {said}: {', '.join(fitting)}: {reason}")
     if task.test:
         console.print_text(messages.text("ladder.test", score=score_text(task.test), n=task.test.n))
     verdict = messages.text(_VERDICTS[task.verdict])
-    console.print_text(messages.text("cli.verdict", task=task.name, verdict=verdict, reason=task.reason or ""))
+    console.print_wrapped(messages.text("cli.verdict", task=task.name, verdict=verdict, reason=task.reason or ""))
     if task.release:
         where = f"{document.project}/{task.release}"
         console.print_text(messages.text("cli.released", path=where, report=document.report or "-"))
@@ -47,19 +54,29 @@ def target_text(task: TaskDocument) -> str:
 
 def score_text(score: ScoreDocument) -> str:
     """Value and interval."""
-    return f"{score.value:.4f} [{score.lower:.4f}, {score.upper:.4f}]"
+    digits = 2 if abs(score.upper) > 1.5 else 4
+    return f"{score.value:.{digits}f} [{score.lower:.{digits}f}, {score.upper:.{digits}f}]"
+
+
+def _by_reason(attempts: list[AttemptDocument]) -> dict[str, list[str]]:
+    """Names of attempts that share a reason, in order."""
+    found: dict[str, list[str]] = {}
+    for attempt in attempts:
+        found.setdefault(attempt.reason or "", []).append(attempt.name)
+    return found
 
 
 def _row(attempt: AttemptDocument, task: TaskDocument) -> list[str]:
     score, versus = attempt.scores.get(task.name), attempt.versus
-    kept = " *" if attempt.id == task.kept else ""
-    against = f"{versus.difference:+.4f} p={versus.p:.3g}" if versus else ""
-    note = attempt.reason or ""
-    if attempt.status != "done":
-        note = f"{messages.text('ladder.' + attempt.status.replace(' ', '_'))}: {note}"
+    name = f"{attempt.name} *" if attempt.id == task.kept else attempt.name
+    against = ""
+    if versus:
+        against = f"{versus.difference:+.4f} p={versus.p:.2g}"
+        if not versus.better:
+            against += " " + messages.text("ladder.no_better")
     predicted = _seconds(attempt.predicted.seconds if attempt.predicted else None)
     took = _seconds(attempt.measured.seconds if attempt.measured else None)
-    return [attempt.name + kept, score_text(score) if score else "", against, predicted, took, note]
+    return [name, score_text(score) if score else "", against, predicted, took]
 
 
 def _seconds(value: float | None) -> str:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import click
 
-from escalade import climb, messages
+from escalade import api
 from escalade import project as projects
+from escalade.catalogue.metrics import card
 from escalade.cli import console
 from escalade.cli.ladder import show
-from escalade.document import RunDocument
 from escalade.errors import BadInput
 from escalade.project import Project
-from escalade.report import write_report
-from escalade.stages.workspace import Reporter, open_workspace
 
 HEADER = "# written by `escalade run --data`"
 
@@ -54,7 +52,14 @@ def command(path: Path | None, as_json: bool, quiet: bool, **said: object) -> in
         project = projects.load(file)
         root, text = (file if file.is_dir() else file.parent).resolve(), None
     try:
-        document = run_project(project, root, reporter, text)
+        with console.stoppable() as asked:
+            document = api.run_project(
+                project,
+                root,
+                reporter,
+                interrupted=asked.is_set,
+                on_checked=lambda space: write_project(root, text) if text else None,
+            )
     finally:
         reporter.close()
     if as_json:
@@ -62,19 +67,6 @@ def command(path: Path | None, as_json: bool, quiet: bool, **said: object) -> in
     else:
         show(document)
     return 0 if document.verdict == "met" else 3
-
-
-def run_project(project: Project, root: Path, reporter: Reporter, text: str | None = None) -> RunDocument:
-    """Checks, climbs and reports; ``text`` is the project file to write once the check has passed."""
-    with console.stoppable() as asked:
-        space = open_workspace(root, reporter)
-        space.interrupted = asked.is_set
-        checked = climb.check(space, project)
-        if text is not None:
-            write_project(root, text)
-        document = climb.run(project, space, checked)
-    report = write_report(root, document, space.ledger, project)
-    return document.model_copy(update={"report": str(report)})
 
 
 def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
@@ -137,7 +129,5 @@ def _from(root: Path, source: str) -> str:
 
 
 def _target(metric: str, bound: object) -> dict[str, object]:
-    from escalade.catalogue.metrics import card
-
     rising = card(metric, place="--metric").rising
     return {"metric": metric, "at_least" if rising else "at_most": bound}

@@ -11,7 +11,7 @@ from escalade.climb.book import LedgerBook, begin
 from escalade.climb.decide import Climber, Graded, Outcome, Tried
 from escalade.climb.steps import TaskSteps
 from escalade.climb.view import attempt_document, reason_of, score_document, target_document
-from escalade.document import GateDocument, RunDocument, TaskDocument
+from escalade.document import AttemptDocument, GateDocument, RunDocument, TaskDocument
 from escalade.ledger import files
 from escalade.project import Project
 from escalade.stages.check import Checked, check
@@ -74,12 +74,30 @@ def _deadline(project: Project, began: float, number: int) -> float | None:
     return began + project.budget.time * (number + 1) / len(project.tasks)
 
 
-def _run_task(project: Project, space: Workspace, checked: Checked) -> tuple[TaskDocument, list]:  # type: ignore[type-arg]
-    task, metric = checked.task, checked.metric
-    data, ingested = ingest(space, task, seed=project.seed, language=project.language)
+def open_steps(project: Project, space: Workspace, checked: Checked) -> TaskSteps:
+    """The first stages of a task (ingest, profile, select), and what can be done from there."""
+    data, ingested = ingest(space, checked.task, seed=project.seed, language=project.language)
     shape, profiled = profile(space, data, ingested)
     shortlist, selected = select(space, checked.bases, data.facts, project.limits, project.use, ingested)
-    steps = TaskSteps(space, project, task, data, shape, shortlist, [ingested, profiled, selected])
+    return TaskSteps(space, project, checked.task, data, shape, shortlist, [ingested, profiled, selected])
+
+
+def baselines(project: Project, space: Workspace) -> dict[str, float]:
+    """What each baseline of the first task scores on validation, by its name."""
+    checked = check(space, project)[0]
+    steps = open_steps(project, space, checked)
+    found = {}
+    for planned in steps.planned():
+        if planned.is_baseline:
+            graded = steps.grade(steps.adapt(planned, []).model, "validation")
+            found[planned.base.name] = graded.evaluation.score(checked.metric.name).value
+    return found
+
+
+def _run_task(project: Project, space: Workspace, checked: Checked) -> tuple[TaskDocument, list[AttemptDocument]]:
+    task, metric = checked.task, checked.metric
+    steps = open_steps(project, space, checked)
+    data, shortlist = steps.data, steps.shortlist
     climb_id = digest_of(
         {
             "data": data.identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,8 +25,10 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "embedding": (),
 }
 _TEXT_BASELINES = ("majority", "copy", "nearest")
-SHARE = 0.4
+SHARE = 0.6
 """Share of a task's time that one attempt may plan for."""
+OVERRUN = 3.0
+"""How many times its forecast an attempt may take."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ class TaskSteps:
             preferences=self.data.preferences.rows if self.data.preferences else 0,
             seconds=None if budget is None else SHARE * budget / len(self.project.tasks),
             cores=cores(),
+            input_limit=self.task.input_limit,
         )
 
     def _not_asked(self, rung: str) -> Refused | None:
@@ -105,9 +109,20 @@ class TaskSteps:
         template = adapting.template_of(self.facts, planned.base, self.task.instruction)
         assignment = adapting.Assignment(planned.base, planned.rung, self.project.seed, template, start)
         parents = [*self.parents, self._made_by[start.artifact]] if start else self.parents
-        model, run = adapting.adapt(self.space, self.data, assignment, parents)
+        deadline = self.space.deadline
+        self._limit(planned)
+        try:
+            model, run = adapting.adapt(self.space, self.data, assignment, parents)
+        finally:
+            self.space.deadline = deadline
         self._made_by[model.artifact] = run
         return Adapted(model, run.measured.seconds, run.measured.peak_bytes, run.id)
+
+    def _limit(self, planned: Planned) -> None:
+        """Under a budget, an attempt that takes far longer than forecast is stopped, so that it leaves others a chance."""
+        seconds = planned.predicted.seconds if planned.predicted else None
+        if self.space.deadline is not None and seconds is not None:
+            self.space.deadline = min(self.space.deadline, time.time() + max(30.0, OVERRUN * seconds))
 
     def grade(self, model: Model, split: SplitName) -> Graded:
         """Evaluates a model on a split. The clock rules trying; what was chosen is always graded and shipped."""

@@ -58,11 +58,11 @@ def _plain(text: str) -> str:
 
 
 def _begins(text: str, label: str) -> bool:
-    """Whether a text begins with a label that ends where a word does; Han characters are words of their own."""
+    """Whether a text begins with a label that ends where a word does; Han characters need no blank."""
     if not label or not text.startswith(label):
         return False
     rest = text[len(label) :]
-    return not rest or not (rest[0].isalnum() and rest[0].isascii()) or not label[-1].isascii()
+    return not rest or not rest[0].isalnum() or _is_unspaced(rest[0]) or _is_unspaced(label[-1])
 
 
 def spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:

@@ -86,11 +86,12 @@ def guess_preferences(table: Table, given: Columns) -> Reading:
     """The columns of a source of preferences.
 
     Raises:
-        BadInput: It has no chosen or no rejected answers.
+        BadInput: It has no chosen or no rejected answers, or a named column is not there.
     """
     # What names the task's own columns says nothing of another file's.
-    wanted = {name: getattr(given, name) for name in ("prompt", "chosen", "rejected")}
-    return _Guess(table, Columns(**{k: v for k, v in wanted.items() if v in table.columns})).preferences("generation")
+    wanted = Columns(prompt=given.prompt, chosen=given.chosen, rejected=given.rejected)
+    check(table, wanted)
+    return _Guess(table, wanted).preferences("generation")
 
 
 def check(table: Table, columns: Columns) -> None:
@@ -176,8 +177,9 @@ class _Guess:
             case "embedding":
                 self._embedded()
             case "relation-extraction":
-                self._need("head", names.HEAD, ("text", "other"))
-                self._need("tail", names.TAIL, ("text", "other"))
+                for field, usual in (("head", names.HEAD), ("tail", names.TAIL)):
+                    if self._is_free_of(field) and not self._by_name(field, usual, ("text", "other")):
+                        raise self._unknown(field)
                 self._labelled()
             case "classification":
                 self._labelled()
@@ -287,6 +289,9 @@ class _Guess:
     def _languages(self) -> bool:
         """Columns named by two language codes: from the first to the second."""
         codes = [s.name for s in self.seen.values() if s.shape == "text" and s.name.casefold() in names.LANGUAGE_CODES]
+        if len(codes) > 2:
+            # Indonesian, or which row it is.
+            codes = [name for name in codes if name.casefold() != "id"]
         if len(codes) != 2:
             return False
         self._take("input", (codes[0],), Because(key="data.why_language"))

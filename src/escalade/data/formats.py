@@ -115,7 +115,9 @@ def csv_table(text: str, source: str, delimiter: str) -> Table:
         return _cells(text, source, delimiter, csv.QUOTE_MINIMAL)
     try:
         plain = _cells(text, source, delimiter, csv.QUOTE_NONE)
-    except BadInput:
+    except BadInput as error:
+        if error.key != "data.cells":
+            raise
         return _cells(text, source, delimiter, csv.QUOTE_MINIMAL)
     try:
         quoted = _cells(text, source, delimiter, csv.QUOTE_MINIMAL)

@@ -28,8 +28,8 @@ _LANGUAGE_OF = {
 }  # fmt: skip
 _UNSPACED = frozenset({"HAN", "KANA", "THAI", "LAO", "KHMER", "MYANMAR"})
 _WORDS = {
-    "en": "a in at by an the and of to is that it was for with are this you not have be on as he she they but from what which",
-    "de": "in im der die und das ist nicht ein eine ich mit den auf für sich von dem sie es auch wird sind wie einen zu",
+    "en": "a in at by an the and of to is that it was for with are this you not have be on as he she they but from",
+    "de": "in im der die und das ist nicht ein eine ich mit den auf für sich von dem sie es auch wird sind wie zu",
     "fr": "a le la les et des est une pas que dans qui pour un sur avec vous nous ce il elle du au sont mais je",
     "es": "a el la los y de que en un una es las por con para no se su lo como más pero del al está son",
     "it": "a in il la di che e un una è per non sono con del della le gli si nel alla ma anche più come lo questo",
@@ -38,6 +38,7 @@ _WORDS = {
 }
 _STOP = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _ENOUGH_WORDS = 20
+_DIFFERENT = 4
 _SHARE = 0.12
 _AHEAD = 1.25
 
@@ -113,7 +114,9 @@ def _by_words(sample: str) -> Language:
     total = sum(words.values())
     counts = {code: sum(words[word] for word in stop) for code, stop in _STOP.items()}
     (best, most), (_, second) = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:2]
-    if total < _ENOUGH_WORDS or most < _SHARE * total or most < _AHEAD * second:
+    different = sum(word in words for word in _STOP[best])
+    thin = total < _ENOUGH_WORDS or different < _DIFFERENT
+    if thin or most < _SHARE * total or most < _AHEAD * second:
         return Language(UNKNOWN, "LATIN", Because(key="data.why_no_language", facts={"script": "Latin"}))
     share = round(100 * most / total)
     return Language(best, "LATIN", Because(key="data.why_words", facts={"percent": share, "language": best}))

@@ -74,7 +74,7 @@ def sources_of(task: Task, base: Path) -> dict[str, str]:
 
 
 def read_texts(source: str, base: Path) -> list[Text]:
-    """Running text, one record a row: the column ``text``, or the input that would be guessed for it.
+    """Running text, one record a row: the column ``text``, or the only column that holds texts.
 
     Raises:
         BadInput: The source cannot be read, or it is not clear which column is the text.
@@ -84,8 +84,7 @@ def read_texts(source: str, base: Path) -> list[Text]:
     if not columns.input:
         texts = [name for name in table.columns if all(isinstance(r.cells.get(name), str) for r in table.rows)]
         if len(texts) != 1:
-            facts = {"field": "text", "columns": ", ".join(table.columns), "option": "text"}
-            raise BadInput("data.cannot_guess", place=source, **facts)
+            raise BadInput("data.no_text", place=source, columns=", ".join(table.columns))
         columns = Columns(input=(texts[0],))
     cells = ((row.number, row.cells.get(columns.input[0])) for row in table.rows)
     return [Text(f"text:{number}", str(text)) for number, text in cells if text is not None and str(text).strip()]
@@ -165,7 +164,11 @@ def _with_group(task: Task) -> Columns:
     by, group = task.split.by, task.columns.group
     if by and group and by != group:
         raise BadInput("data.two_groups", place=task.name, by=by, group=group)
-    return task.columns.model_copy(update={"group": by or group})
+    update: dict[str, str | None] = {"group": by or group}
+    if task.preferences is not None:
+        # These name columns of the preferences' own file.
+        update |= {"prompt": None, "chosen": None, "rejected": None}
+    return task.columns.model_copy(update=update)
 
 
 def _tables(task: Task, base: Path, tell: _Teller) -> dict[SplitName, Table]:

@@ -88,7 +88,7 @@ def _by_label(rows: Sequence[Placed], wanted: Mapping[SplitName, int], seed: int
         strata[rows[i].labels[0] if len(rows[i].labels) == 1 else ""].append(i)
     names: list[SplitName] = ["train"] * len(rows)
     for split, size in wanted.items():
-        for label, quota in _quotas({k: len(v) for k, v in strata.items()}, size).items():
+        for label, quota in _quotas({k: len(v) for k, v in strata.items() if v}, size).items():
             for i in strata[label][:quota]:
                 names[i] = split
             strata[label] = strata[label][quota:]

@@ -139,8 +139,8 @@ def render_input(record: Record, template: Template) -> str:
     """
     try:
         return _compiled(template.layout).render(_fields(record), roles=_ROLES[template.language])
-    except jinja2.TemplateError as error:
-        raise BadInput("data.template_wrong", place=template.name, problem=error.message or error) from None
+    except Exception as error:  # a layout is a program: it can fail in any way
+        raise BadInput("data.template_wrong", place=template.name, problem=error) from None
 
 
 def render_output(record: Record) -> str:

@@ -37,9 +37,9 @@ async def read_body(request: Request, limit: int) -> bytes:
                 elif size > limit * _DRAINED:
                     break
     except TimeoutError:
-        raise ApiError(408, "request_timeout", "body_late", seconds=int(_SECONDS)) from None
+        raise ApiError(408, "request_timeout", "serve.body_late", seconds=int(_SECONDS)) from None
     if size > limit:
-        raise ApiError(413, "request_too_large", "body_too_large", limit=limit)
+        raise ApiError(413, "request_too_large", "serve.body_too_large", limit=limit)
     return b"".join(parts)
 
 
@@ -55,10 +55,10 @@ def parse(content: bytes, content_type: str, model: type[M]) -> M:
     kind, _, parameters = content_type.partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"').lower()
     if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise ApiError(415, "unsupported_content_type", "content_type", said=content_type[:80])
+        raise ApiError(415, "unsupported_content_type", "serve.content_type", said=content_type[:80])
     body = _json(content)
     if not isinstance(body, dict):
-        raise ApiError(400, "invalid_json", "not_object")
+        raise ApiError(400, "invalid_json", "serve.not_object")
     try:
         return model.model_validate({name: value for name, value in body.items() if value is not None})
     except ValidationError as error:
@@ -69,21 +69,21 @@ def _json(content: bytes) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ApiError(400, "invalid_json", "not_utf8", position=error.start) from None
+        raise ApiError(400, "invalid_json", "serve.not_utf8", position=error.start) from None
     try:
         body = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except RecursionError:
-        raise ApiError(400, "invalid_json", "too_deep", deepest=_DEEPEST) from None
+        raise ApiError(400, "invalid_json", "serve.too_deep", deepest=_DEEPEST) from None
     except json.JSONDecodeError as error:
-        raise ApiError(400, "invalid_json", "not_json", problem=f"{error.msg} ({error.pos})") from None
+        raise ApiError(400, "invalid_json", "serve.not_json", problem=f"{error.msg} ({error.pos})") from None
     except ValueError:  # a number of thousands of digits
-        raise ApiError(400, "invalid_json", "not_json", problem="number out of range") from None
+        raise ApiError(400, "invalid_json", "serve.not_json", problem="number out of range") from None
     _check(body)
     return body
 
 
 def _no_constant(name: str) -> Any:
-    raise ApiError(400, "invalid_json", "not_json", problem=name)
+    raise ApiError(400, "invalid_json", "serve.not_json", problem=name)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ApiError(400, "invalid_json", "twice", param=_safe(twice), field=_safe(twice))
+        raise ApiError(400, "invalid_json", "serve.twice", param=_safe(twice), field=_safe(twice))
     return made
 
 
@@ -101,13 +101,13 @@ def _check(body: Any) -> None:
     while waiting:
         value, depth = waiting.pop()
         if depth > _DEEPEST:
-            raise ApiError(400, "invalid_json", "too_deep", deepest=_DEEPEST)
+            raise ApiError(400, "invalid_json", "serve.too_deep", deepest=_DEEPEST)
         if isinstance(value, dict):
             waiting += [(part, depth + 1) for part in [*value, *value.values()]]
         elif isinstance(value, list):
             waiting += [(part, depth + 1) for part in value]
         elif isinstance(value, str) and _safe(value) != value:
-            raise ApiError(400, "invalid_json", "surrogate")
+            raise ApiError(400, "invalid_json", "serve.surrogate")
 
 
 def _safe(text: str) -> str:
@@ -120,12 +120,14 @@ def _explained(error: ValidationError) -> ApiError:
     first = next((p for p in problems if p["type"] in _UNSUPPORTED), problems[0])
     field = _path(first["loc"])
     if first["type"] == "extra_forbidden":
-        return ApiError(422, "unknown_field", "unknown_field", param=field, field=field)
+        return ApiError(422, "unknown_field", "serve.unknown_field", param=field, field=field)
     if first["type"] == "unsupported":
-        return ApiError(422, "unsupported_value", "unsupported_value", param=field, field=field, only=first["msg"])
+        return ApiError(
+            422, "unsupported_value", "serve.unsupported_value", param=field, field=field, only=first["msg"]
+        )
     if first["type"] == "missing":
-        return ApiError(400, "missing_required_parameter", "missing_field", param=field, field=field)
-    return ApiError(400, "invalid_value", "wrong_value", param=field, field=field, problem=first["msg"])
+        return ApiError(400, "missing_required_parameter", "serve.missing_field", param=field, field=field)
+    return ApiError(400, "invalid_value", "serve.wrong_value", param=field, field=field, problem=first["msg"])
 
 
 def _path(steps: tuple[int | str, ...]) -> str:

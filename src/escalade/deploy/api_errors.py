@@ -21,7 +21,7 @@ class ApiError(Exception):
     Args:
         status: The HTTP status.
         code: What is wrong, in one word that programs can test.
-        key: Message key in ``messages/serve.toml``, without the room.
+        key: Message key.
         param: The field at fault.
         headers: More response headers.
         facts: What fills the message.
@@ -42,7 +42,7 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.headers = headers
-        cause, cure = messages.cause_and_cure(f"serve.{key}", **facts)
+        cause, cure = messages.cause_and_cure(key, **facts)
         self.message = _sentences(cause, cure)
         super().__init__(self.message)
 
@@ -82,13 +82,14 @@ def install(app: FastAPI) -> None:
 
     async def not_there(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        key = "wrong_method" if error.status_code == 405 else "no_such_path"
-        facts = {"path": request.url.path, "method": request.method}
+        code = "wrong_method" if error.status_code == 405 else "no_such_path"
+        key = "serve.wrong_method" if error.status_code == 405 else "serve.no_such_path"
+        facts = {"path": request.scope["path"], "method": request.method}
         headers = dict(error.headers) if error.headers else None
-        return ApiError(error.status_code, key, key, headers=headers, **facts).response()
+        return ApiError(error.status_code, code, key, headers=headers, **facts).response()
 
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        return ApiError(500, "internal_error", "internal").response()
+        return ApiError(500, "internal_error", "serve.internal").response()
 
     app.add_exception_handler(ApiError, told)
     app.add_exception_handler(HTTPException, not_there)

@@ -73,7 +73,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> ApiError | None:
         headers = scope["headers"]
         if not self._host_is_right(scope):
-            return ApiError(403, "wrong_host", "wrong_host")
+            return ApiError(403, "wrong_host", "serve.wrong_host")
         # The path as the router sees it, never a URL put together from the Host header.
         if self._digest is None or scope["path"] in OPEN_PATHS:
             return None
@@ -82,7 +82,7 @@ class Guard:
         right = hmac.compare_digest(_digest(token), self._digest)
         if scheme.lower() == b"bearer" and right:
             return None
-        return ApiError(401, "invalid_api_key", "wrong_token", headers={"WWW-Authenticate": "Bearer"})
+        return ApiError(401, "invalid_api_key", "serve.wrong_token", headers={"WWW-Authenticate": "Bearer"})
 
     def _host_is_right(self, scope: Scope) -> bool:
         server = scope.get("server")

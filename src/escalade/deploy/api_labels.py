@@ -105,7 +105,12 @@ def embedded(served: Served, request: EmbeddingRequest) -> Iterator[dict[str, An
     for i, vector in enumerate(vectors):
         if request.dimensions not in (None, len(vector)):
             raise ApiError(
-                422, "unsupported_value", "unsupported_value", param="dimensions", field="dimensions", only=len(vector)
+                422,
+                "unsupported_value",
+                "serve.unsupported_value",
+                param="dimensions",
+                field="dimensions",
+                only=len(vector),
             )
         packed: Any = vector
         if request.encoding_format == "base64":
@@ -132,12 +137,12 @@ def _probabilities(prediction: Prediction) -> dict[str, float] | None:
 def _texts(inputs: Sequence[str] | Sequence[RelationInput]) -> list[str]:
     texts = [text for text in inputs if isinstance(text, str)]
     if len(texts) < len(inputs):
-        raise ApiError(400, "invalid_value", "needs_text", param="input")
+        raise ApiError(400, "invalid_value", "serve.needs_text", param="input")
     return texts
 
 
 def _relations(inputs: Sequence[str] | Sequence[RelationInput]) -> list[RelationInput]:
     relations = [relation for relation in inputs if isinstance(relation, RelationInput)]
     if len(relations) < len(inputs):
-        raise ApiError(400, "invalid_value", "needs_relation", param="input")
+        raise ApiError(400, "invalid_value", "serve.needs_relation", param="input")
     return relations

@@ -59,7 +59,7 @@ class Work(Generic[T]):
         except BaseException as raised:
             # A panic inside a native tokenizer is no Exception; it too must end one request, not the worker.
             _log.error("a request failed", exc_info=raised)
-            error = ApiError(500, "internal_error", "internal")
+            error = ApiError(500, "internal_error", "serve.internal")
         self._put(_End(error))
 
     def leave(self) -> None:
@@ -92,7 +92,7 @@ class Work(Generic[T]):
                 if self._gone.is_set():
                     raise _Gone
                 if time.monotonic() > deadline:
-                    raise ApiError(504, "deadline_exceeded", "too_slow", seconds=self._seconds)
+                    raise ApiError(504, "deadline_exceeded", "serve.too_slow", seconds=self._seconds)
                 self._put(item)
         finally:
             if close := getattr(items, "close", None):
@@ -126,7 +126,7 @@ class Lane:
             ApiError: 503 where too much waits already.
         """
         if self._inside >= self._most:
-            raise ApiError(503, "overloaded", "busy", headers={"Retry-After": "1"})
+            raise ApiError(503, "overloaded", "serve.busy", headers={"Retry-After": "1"})
         work: Work[T] = Work(make, self._seconds)
         self._inside += 1
         loop = asyncio.get_running_loop()
@@ -159,7 +159,7 @@ async def unless_left(waiting: Awaitable[V], work: Work[T], receive: Receive) ->
     """Waits, unless the client leaves first: then the work is stopped.
 
     Raises:
-        ApiError: What ``waiting`` raises; 499 where the client left, which nobody reads.
+        ApiError: What ``waiting`` raises; 499 where the client left, which nobody reads; 503 where the server stops.
     """
     awaited = asyncio.ensure_future(waiting)
     leaving = asyncio.ensure_future(disconnected(receive))
@@ -167,7 +167,11 @@ async def unless_left(waiting: Awaitable[V], work: Work[T], receive: Receive) ->
         await asyncio.wait({awaited, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if awaited.done():
             return awaited.result()
-        raise ApiError(499, "client_left", "client_left")
+    except asyncio.CancelledError:
+        # Nothing cancels a request but a server whose time to stop has come; the client is told so.
+        raise ApiError(503, "shutting_down", "serve.stopping", headers={"Retry-After": "5"}) from None
+    else:
+        raise ApiError(499, "client_left", "serve.client_left")
     finally:
         if not awaited.done():
             work.leave()

@@ -35,13 +35,13 @@ def sampling_of(request: CompletionRequest | ChatRequest, limits: ServeLimits) -
     if isinstance(request, ChatRequest):
         newer = request.max_completion_tokens
         if newer is not None and wanted is not None and newer != wanted:
-            raise ApiError(400, "invalid_value", "two_limits", param="max_completion_tokens")
+            raise ApiError(400, "invalid_value", "serve.two_limits", param="max_completion_tokens")
         field, wanted = ("max_completion_tokens", newer) if newer is not None else (field, wanted)
         default = limits.max_tokens
     else:
         default = min(_COMPLETION_TOKENS, limits.max_tokens)
     if wanted is not None and wanted > limits.max_tokens:
-        raise ApiError(400, "invalid_value", "too_many_tokens", param=field, field=field, most=limits.max_tokens)
+        raise ApiError(400, "invalid_value", "serve.too_many_tokens", param=field, field=field, most=limits.max_tokens)
     return Sampling(
         max_tokens=wanted if wanted is not None else default,
         temperature=request.temperature,
@@ -63,14 +63,16 @@ def prompts_of(request: CompletionRequest | ChatRequest, served: Served) -> list
         Message("system" if message.role == "developer" else message.role, message.text) for message in request.messages
     ]
     if messages[-1].role != "user":
-        raise ApiError(400, "invalid_value", "last_not_user", param="messages")
+        raise ApiError(400, "invalid_value", "serve.last_not_user", param="messages")
     if served.chat is not None:
         try:
             return [served.chat(messages)]
         except jinja2.TemplateError as error:
-            raise ApiError(400, "invalid_value", "bad_messages", param="messages", problem=str(error)[:200]) from None
+            raise ApiError(
+                400, "invalid_value", "serve.bad_messages", param="messages", problem=str(error)[:200]
+            ) from None
     if served.render is None or len(messages) != 1:
-        raise ApiError(400, "invalid_value", "one_message", param="messages")
+        raise ApiError(400, "invalid_value", "serve.one_message", param="messages")
     return [served.render(messages[0].content)]
 
 

@@ -72,10 +72,13 @@ class Api:
     async def embeddings(self, request: Request) -> Response:
         """A vector for each input."""
         body = await self._read(request, EmbeddingRequest, EMBEDDINGS)
-        data = await finished(self.lane.start(lambda: embedded(self.served, body)), request.receive)
-        answer: dict[str, Any] = {"object": "list", "data": data, "model": self.served.name}
-        if usage := embedding_usage(self.served, body.inputs):
-            answer["usage"] = usage
+
+        def make() -> Iterator[dict[str, Any]]:
+            answer = {"object": "list", "data": list(embedded(self.served, body)), "model": self.served.name}
+            usage = embedding_usage(self.served, body.inputs)
+            yield answer | ({"usage": usage} if usage else {})
+
+        (answer,) = await finished(self.lane.start(make), request.receive)
         return JSONResponse(answer)
 
     async def classify(self, request: Request) -> Response:
@@ -96,7 +99,7 @@ class Api:
         if endpoint not in self.served.endpoints:
             able = ", ".join(self.served.endpoints)
             raise ApiError(
-                400, "unsupported_endpoint", "cannot", model=self.served.name, kind=self.served.kind, able=able
+                400, "unsupported_endpoint", "serve.cannot", model=self.served.name, kind=self.served.kind, able=able
             )
         return body
 
@@ -123,7 +126,7 @@ class Api:
     def _must_be_here(self, name: str) -> None:
         if name != self.served.name:
             raise ApiError(
-                404, "model_not_found", "no_such_model", param="model", name=name[:100], here=self.served.name
+                404, "model_not_found", "serve.no_such_model", param="model", name=name[:100], here=self.served.name
             )
 
 
@@ -143,8 +146,8 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             await unless_left(self._send_all(send), self._work, receive)
-        except ApiError:
-            return  # the client has left; there is nobody to tell
+        except ApiError as error:  # the client has left, and does not read this, or the server stops
+            await send({"type": "http.response.body", "body": event(error.body()).encode(), "more_body": False})
 
     async def _send_all(self, send: Send) -> None:
         async for text in self._events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import socket
 import threading
@@ -91,7 +92,7 @@ def make_server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=int(getattr(app.state, "grace", ServeLimits.grace)),
+        timeout_graceful_shutdown=math.ceil(getattr(app.state, "grace", ServeLimits.grace)),
     )
     return Server(config, _bound(host, port), on_ready)
 

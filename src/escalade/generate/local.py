@@ -89,7 +89,8 @@ class TorchSampler:
         self.batch = 1 if self.reader.prompted else batch
         self._ends = _end_tokens(model, tokenizer)
         vocabulary = tokenizer.get_vocab()
-        self._bytes = {vocabulary[name] for name in (f"<0x{i:02X}>" for i in range(256)) if name in vocabulary}
+        fallback = {vocabulary[name] for name in (f"<0x{i:02X}>" for i in range(256)) if name in vocabulary}
+        self._open = fallback | set(tokenizer.all_special_ids) if fallback else fallback
 
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> Iterator[Generation]:
         """One output per prompt, in order; prompt i uses seed + i.
@@ -171,7 +172,7 @@ class TorchSampler:
             uniform=draws(sampling, index, room),
             rules=rules_of(config, ids, len(before), sorted(self._ends)),
             before=before,
-            text=TextSoFar(partial(decode, self.tokenizer), self._bytes.__contains__, sampling.stop),
+            text=TextSoFar(partial(decode, self.tokenizer), self._open.__contains__, sampling.stop),
             finish=None if room else "length",
         )
 

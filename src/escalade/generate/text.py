@@ -18,17 +18,18 @@ class TextSoFar:
 
     Args:
         decode: Token ids to text.
-        is_byte: Whether a token id is a byte-fallback token.
+        is_open: Whether what a token decodes to can change with the tokens after it: byte-fallback tokens, and special
+            tokens, which are left out of the text and so do not end a run of bytes.
         stop: Texts that end the output and are not part of it.
     """
 
-    def __init__(self, decode: Callable[[list[int]], str], is_byte: Callable[[int], bool], stop: Sequence[str]) -> None:
+    def __init__(self, decode: Callable[[list[int]], str], is_open: Callable[[int], bool], stop: Sequence[str]) -> None:
         self._decode = decode
-        self._is_byte = is_byte
+        self._is_open = is_open
         self._stop = tuple(text for text in stop if text)
         self._ids: list[int] = []
         self._run = 0
-        """Byte-fallback tokens at the end."""
+        """Open tokens at the end."""
         self._shown = ""
         self._whole: str | None = None
         """The final text, once there is one."""
@@ -36,7 +37,7 @@ class TextSoFar:
     def add(self, token: int) -> bool:
         """Takes one more token; True where a stop text was completed by it."""
         self._ids.append(token)
-        self._run = self._run + 1 if self._is_byte(token) else 0
+        self._run = self._run + 1 if self._is_open(token) else 0
         if not self._stop:
             return False
         text = self._decode(self._ids)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,9 +64,7 @@ def add_lora(
         task_type=_TASKS.get(task),
     )
     model.requires_grad_(False)
-    with warnings.catch_warnings():
-        # peft asks transformers by a name that transformers has renamed; nothing the user could change.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    with _without_notice_of_renaming():
         made = get_peft_model(model, config)
     # The folder a base was loaded from is of this machine; it must not become part of what is saved.
     made.peft_config["default"].base_model_name_or_path = ""
@@ -132,7 +132,16 @@ def load_adapter(model: Any, folder: Path, trains: bool = False) -> PeftModel:
     """
     if not (folder / "adapter_model.safetensors").is_file() or not (folder / "adapter_config.json").is_file():
         raise BadInput("models.no_adapter", place=folder)
-    return PeftModel.from_pretrained(model, str(folder), is_trainable=trains, use_safetensors=True)
+    with _without_notice_of_renaming():
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=trains, use_safetensors=True)
+
+
+@contextmanager
+def _without_notice_of_renaming() -> Iterator[None]:
+    """Peft asks transformers by a name that transformers has renamed; nothing that a user could change."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield
 
 
 @torch.no_grad()

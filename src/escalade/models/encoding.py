@@ -86,6 +86,15 @@ def cut_prompt(tokenizer: Any, family: Family, ids: Sequence[int], room: int) ->
     return list(ids[: room - closing]) + list(ids[len(ids) - closing :])
 
 
+def cut_words(tokenizer: Any, ids: Sequence[int], firsts: Sequence[int], room: int) -> tuple[list[int], list[int]]:
+    """What ``encode_words`` gave, cut to ``room`` tokens; words whose first token is gone have no place any more."""
+    kept = cut_prompt(tokenizer, "encoder", ids, room)
+    if len(kept) == len(ids):
+        return kept, list(firsts)
+    read = len(kept) - 1 if ids[-1] in tokenizer.all_special_ids else len(kept)
+    return kept, [first for first in firsts if first < read]
+
+
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
     """The text of token ids, without special tokens and without any tidying of blanks."""
     text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -98,13 +107,17 @@ def pieces(tokenizer: Any, text: str, room: int) -> list[str]:
     Cuts fall between tokens and between characters; a character whose tokens alone exceed ``room`` stays whole.
     """
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    made, start, first = [], 0, 0
-    for i, (begin, end) in enumerate(spans):
-        # A token that ends inside the same character as the one before cannot be parted from it.
-        if i - first >= room and begin > start and begin >= spans[i - 1][1] and end > begin:
-            made.append(text[start:begin])
-            start, first = begin, i
-    return [*made, text[start:]] if text[start:] else made
+    ends = sorted({end for _, end in spans} | {len(text)} - {0}) if text else []
+    made: list[str] = []
+    start, at = 0, 0
+    while at < len(ends):
+        last = min(at + room, len(ends)) - 1
+        # A piece by itself may be tokenised otherwise than within the text, into more tokens than it had there.
+        while last > at and len(_ids(tokenizer, text[start : ends[last]], special=False)) > room:
+            last -= 1
+        made.append(text[start : ends[last]])
+        start, at = ends[last], last + 1
+    return made
 
 
 def _ids(tokenizer: Any, text: str, special: bool) -> list[int]:

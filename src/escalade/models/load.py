@@ -82,10 +82,10 @@ def fitted(model: Any, tokenizer: Any) -> Any:
         with torch.no_grad():
             for table in {id(t.weight): t.weight for t in _tables(model)}.values():
                 table[rows:] = table[:rows].mean(dim=0)
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
-        if getattr(model, "generation_config", None) is not None:
-            model.generation_config.pad_token_id = tokenizer.pad_token_id
+    # Pooling heads find a row's last token by the padding token of the configuration.
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
 
 

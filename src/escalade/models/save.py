@@ -38,8 +38,7 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def _agree(model: Any, tokenizer: Any) -> None:
     """Padding, end and start tokens as the tokenizer has them."""
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
     if not model.can_generate() or getattr(model, "generation_config", None) is None:
         return
     generation: GenerationConfig = model.generation_config

@@ -91,7 +91,7 @@ def lengths(found: Lineage) -> list[Fact]:
     facts = []
     for side, key in (("input", "report.input_lengths"), ("output", "report.output_lengths")):
         said = _part(found.profile.output, side) if found.profile else {}
-        if said:
+        if said and not (side == "output" and found.profile and found.profile.output.get("labels")):
             shown = {name: f"{value:.4g}" for name, value in said.items()}
             facts.append(Fact(messages.text(key), messages.text("report.lengths", **shown)))
     return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Goal:
     @property
     def text(self) -> str:
         """``≥ 0.85``."""
-        return f"{'≥' if self.rising else '≤'} {self.bound:.4g}".replace("-", "\u2212")
+        return f"{'≥' if self.rising else '≤'}\u00a0{self.bound:.4g}".replace("-", "\u2212")
 
 
 # -- the ladder -------------------------------------------------------------------------------------------------------
@@ -59,14 +60,18 @@ def ladder(name: str, points: Sequence[Point], goal: Goal, width: float) -> Mark
         goal: Drawn as a dashed line.
         width: In pixels; a narrow drawing is made narrow and not shrunk, so that its letters stay legible.
     """
-    height = min(560.0, (320 if width < 600 else 340) + 14.0 * len(points))
+    height = min(640.0, 320 + (22.0 if width < 600 else 15.0) * len(points))
     room = Box(50, 34, width - 14, height - 44)
     across, upward = _time_scale(points, room), _score_scale(points, goal, room)
-    parts = [*_axes(across, upward, room, goal), *_goal_line(upward, room, goal)]
+    obstacles = _obstacles(points, across, upward)
+    box = _goal_box(upward, room, goal, obstacles)
+    parts = [*_axes(across, upward, room, goal), *_goal_line(upward, room, goal, box)]
     shown = sorted(points, key=lambda p: (not p.kept, p.seconds, p.name))
     for point in reversed(shown):
         parts += _point(point, across, upward)
-    parts += _names(shown, across, upward, room, goal)
+    line = upward(goal.bound)
+    obstacles += [box, Box(room.left, line - 2, room.right, line + 2)]
+    parts += _names(shown, across, upward, room, obstacles)
     title = messages.text("report.chart_title", metric=goal.metric)
     told = "; ".join(
         f"{p.name}: {format.score(p.value)} {format.interval(p.lower, p.upper)}, {format.seconds(p.seconds)}"
@@ -129,11 +134,11 @@ def _axes(across: Scale, upward: Scale, room: Box, goal: Goal) -> list[Node]:
     return parts
 
 
-def _goal_line(upward: Scale, room: Box, goal: Goal) -> list[Node]:
-    y, box = upward(goal.bound), _goal_box(upward, room, goal)
+def _goal_line(upward: Scale, room: Box, goal: Goal, box: Box) -> list[Node]:
+    y = upward(goal.bound)
     return [
         node("line", class_="goal", x1=room.left, y1=y, x2=room.right, y2=y),
-        node("text", _goal_text(goal), class_="goal-name", x=box.right, y=box.bottom - 3, text_anchor="end"),
+        node("text", _goal_text(goal), class_="goal-name", x=box.right, y=box.bottom - 4, text_anchor="end"),
     ]
 
 
@@ -141,10 +146,13 @@ def _goal_text(goal: Goal) -> str:
     return messages.text("report.chart_target", target=goal.text)
 
 
-def _goal_box(upward: Scale, room: Box, goal: Goal) -> Box:
-    """Where the target's name stands: above its line, at the right."""
-    y, width = upward(goal.bound), format.text_width(_goal_text(goal), FONT)
-    return Box(room.right - width, y - FONT - 5, room.right, y - 1)
+def _goal_box(upward: Scale, room: Box, goal: Goal, obstacles: Sequence[Box]) -> Box:
+    """Where the target's name stands: above or below its line, right, left or between, where it covers least."""
+    y, width, height = upward(goal.bound), format.text_width(_goal_text(goal), FONT) * 1.06, FONT + 4
+    starts = [room.left + 4 + share * (room.right - room.left - width - 4) for share in (1, 0, 0.5, 0.75, 0.25)]
+    boxes = [Box(x, top, x + width, top + height) for x in starts for top in (y - height - 2, y + 2)]
+    boxes = [box for box in boxes if room.top - 12 <= box.top and box.bottom <= room.bottom]
+    return min(boxes, key=lambda box: sum(box.overlap(other) for other in obstacles))
 
 
 def _point(point: Point, across: Scale, upward: Scale) -> list[Node]:
@@ -163,16 +171,17 @@ def _point(point: Point, across: Scale, upward: Scale) -> list[Node]:
     return [*parts, made]
 
 
-def _names(points: Sequence[Point], across: Scale, upward: Scale, room: Box, goal: Goal) -> list[Node]:
-    widest = 0.5 * (room.right - room.left)
-    said = [format.fit(p.name, widest, FONT) for p in points]
+def _names(points: Sequence[Point], across: Scale, upward: Scale, room: Box, obstacles: Sequence[Box]) -> list[Node]:
+    whole_width = room.right - room.left
+    widest = (0.75 if whole_width < 500 else 0.4) * whole_width
+    said = [format.fit_middle(text, widest, FONT) for text in _short_names(points)]
     places = [(across(max(p.seconds, _FEWEST_SECONDS)), upward(p.value)) for p in points]
     names = [
-        Name(x, y, format.text_width(text, FONT) * (1.08 if p.kept else 1), FONT + 3)
+        Name(x, y, format.text_width(text, FONT) * (1.08 if p.kept else 1), FONT + 3, 15 if p.kept else 10)
         for p, text, (x, y) in zip(points, said, places, strict=True)
     ]
     whole = Box(room.left + 2, room.top - 12, room.right + 12, room.bottom - 2)
-    found = place(names, [_goal_box(upward, room, goal), *_obstacles(points, across, upward, room, goal)], whole)
+    found = place(names, obstacles, whole)
     parts = []
     for point, text, (x, y), where in zip(points, said, places, found, strict=True):
         if where is None:
@@ -183,22 +192,36 @@ def _names(points: Sequence[Point], across: Scale, upward: Scale, room: Box, goa
             near = box.top if box.top > y else box.bottom if box.bottom < y else (box.top + box.bottom) / 2
             parts.append(node("line", class_="leader", x1=x, y1=y, x2=end, y2=near))
         kind = "name kept" if point.kept else "name"
-        parts.append(node("text", text, class_=kind, x=box.left, y=box.bottom - 4))
+        anchor, at = _anchor(box, x)
+        parts.append(node("text", text, class_=kind, x=at, y=box.bottom - 4, text_anchor=anchor))
     return parts
 
 
-def _obstacles(points: Sequence[Point], across: Scale, upward: Scale, room: Box, goal: Goal) -> list[Box]:
-    """What a name should not cover: marks, forecasts, intervals, and the target's line."""
-    line = upward(goal.bound)
-    boxes = [Box(room.left, line - 2, room.right, line + 2)]
+def _anchor(box: Box, x: float) -> tuple[str, float]:
+    """From which end a name is set, so that a font wider or narrower than reckoned errs away from the point."""
+    if box.right <= x:
+        return "end", box.right
+    return ("start", box.left) if box.left >= x else ("middle", (box.left + box.right) / 2)
+
+
+def _short_names(points: Sequence[Point]) -> list[str]:
+    """Names without the owner of a model (``owner/``), where they still differ."""
+    short = [re.sub(r"[^\s/]+/(?=\S)", "", point.name) for point in points]
+    return short if len(set(short)) == len({point.name for point in points}) else [point.name for point in points]
+
+
+def _obstacles(points: Sequence[Point], across: Scale, upward: Scale) -> list[Box]:
+    """What a name should not cover: marks, forecasts and intervals."""
+    boxes = []
     for point in points:
-        y = upward(point.value)
-        times = [t for t in (point.seconds, point.predicted) if t is not None]
-        for time in times:
-            x = across(max(time, _FEWEST_SECONDS))
-            boxes.append(Box(x - 7, y - 7, x + 7, y + 7))
-        x = across(max(point.seconds, _FEWEST_SECONDS))
+        x, y = across(max(point.seconds, _FEWEST_SECONDS)), upward(point.value)
+        around = 11 if point.kept else 7
+        boxes.append(Box(x - around, y - around, x + around, y + around))
         boxes.append(Box(x - 2, upward(point.upper), x + 2, upward(point.lower)))
+        if point.predicted is not None:
+            forecast = across(max(point.predicted, _FEWEST_SECONDS))
+            boxes.append(Box(forecast - 6, y - 6, forecast + 6, y + 6))
+            boxes.append(Box(min(x, forecast), y - 1, max(x, forecast), y + 1))
     return boxes
 
 
@@ -223,7 +246,7 @@ def proof(name: str, found: Proof, goal: Goal, width: float) -> Markup:
     spare = 0.18 * (high - low) or 0.05 * max(abs(high), 0.1)
     scale = Scale(low - spare, high + spare, 8, width - 8)
     parts = [node("line", class_="axis", x1=8, y1=height - 20, x2=width - 8, y2=height - 20)]
-    for value, said in value_ticks(scale.low, scale.high, 5):
+    for value, said in value_ticks(scale.low, scale.high, 6):
         parts.append(node("line", class_="axis", x1=scale(value), y1=height - 20, x2=scale(value), y2=height - 16))
         parts.append(node("text", said, class_="tick", x=scale(value), y=height - 4, text_anchor="middle"))
     at = scale(goal.bound)
@@ -232,7 +255,7 @@ def proof(name: str, found: Proof, goal: Goal, width: float) -> Markup:
     parts.append(node("line", class_="goal", x1=at, y1=16, x2=at, y2=height - 20))
     parts.append(node("text", said, class_="goal-name", x=min(max(at, half), width - half), y=11, text_anchor="middle"))
     left, right = scale(found.lower), scale(found.upper)
-    parts.append(node("line", class_="interval wide", x1=left, y1=middle, x2=right, y2=middle))
+    parts.append(node("line", class_="span", x1=left, y1=middle, x2=right, y2=middle))
     if found.bound is not None:
         bound = scale(found.bound)
         parts.append(node("line", class_="bound", x1=bound, y1=middle - 8, x2=bound, y2=middle + 8))
@@ -253,13 +276,14 @@ def _proof_told(found: Proof, goal: Goal) -> str:
 
 def label_counts(name: str, counts: Sequence[tuple[str, int]], width: float = 340) -> Markup:
     """A bar a label, its count at the end."""
-    row, left = 22.0, 130.0
+    row = 22.0
+    said = [format.fit(label, 130, FONT) for label, _ in counts]
+    left = 8 + max(format.text_width(text, FONT) for text in said)
     most = max(count for _, count in counts)
     space = width - left - max(format.text_width(format.count(count), FONT) for _, count in counts) - 12
     parts = []
-    for i, (label, count) in enumerate(counts):
+    for i, (text, (_, count)) in enumerate(zip(said, counts, strict=True)):
         y, long = i * row, max(1.0, space * count / max(1, most))
-        text = format.fit(label, left - 10, FONT)
         parts.append(node("text", text, class_="name", x=left - 8, y=y + 15, text_anchor="end"))
         parts.append(node("rect", class_="bar", x=left, y=y + 4, width=long, height=row - 8))
         parts.append(node("text", format.count(count), class_="tick", x=left + long + 6, y=y + 15))

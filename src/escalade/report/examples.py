@@ -19,8 +19,8 @@ from escalade.report.lineage import read_lines
 from escalade.values import Facts
 
 SHOWN = 10
-_LONGEST_INPUT = 360
-_LONGEST_OUTPUT = 280
+_LONGEST = 220.0
+"""Of an input, in ems: about 350 Latin letters, or 220 Chinese ones."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ def _example(answer: _Answer) -> Example:
         id=format.shorten(record.id, 60),
         right=answer.right,
         grade=answer.grade,
-        input=format.shorten(input_text(record), _LONGEST_INPUT),
-        reference=format.shorten(wanted, _LONGEST_OUTPUT) or format.ABSENT,
-        output=format.shorten(given, _LONGEST_OUTPUT) or messages.text("report.empty"),
+        input=format.fit(input_text(record), _LONGEST, 1),
+        reference=format.fit(wanted, 0.8 * _LONGEST, 1) or format.ABSENT,
+        output=format.fit(given, 0.8 * _LONGEST, 1) or messages.text("report.empty"),
     )
 
 

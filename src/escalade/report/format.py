@@ -116,11 +116,23 @@ def text_width(text: str, font_size: float) -> float:
 def fit(text: str, width: float, font_size: float) -> str:
     """The text, cut with an ellipsis to what fits into ``width``."""
     flat = " ".join(clean(text).split())
+    room, used, kept = width - text_width("…", font_size), 0.0, 0
+    for place, char in enumerate(flat, start=1):
+        used += _em(char) * font_size
+        kept = place if used <= room else kept
+        if used > width:
+            return flat[:kept].rstrip() + "…"
+    return flat
+
+
+def fit_middle(text: str, width: float, font_size: float) -> str:
+    """The text, cut in its middle to what fits: names that begin alike differ at their ends."""
+    flat = " ".join(clean(text).split())
     if text_width(flat, font_size) <= width:
         return flat
-    while flat and text_width(flat + "…", font_size) > width:
-        flat = flat[:-1]
-    return flat.rstrip() + "…"
+    head = fit(flat, width / 2, font_size).removesuffix("…").rstrip()
+    tail = fit(flat[::-1], width / 2, font_size).removesuffix("…").rstrip()[::-1]
+    return f"{head}…{tail}"
 
 
 def _em(char: str) -> float:
@@ -129,8 +141,8 @@ def _em(char: str) -> float:
     if unicodedata.combining(char):
         return 0.0
     if char in _NARROW:
-        return 0.34
-    return 0.72 if char.isupper() or char in "mwMW@%" else 0.57
+        return 0.38
+    return 0.8 if char.isupper() or char in "mw@%" else 0.63
 
 
 def _signs(number: str) -> str:

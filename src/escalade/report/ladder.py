@@ -15,10 +15,10 @@ from escalade.report.verdict import goal_of
 from escalade.values import Cost, Family
 
 _STATUS: dict[Status, str] = {
-    "done": "ladder.done",
-    "not tried": "ladder.not_tried",
-    "stopped": "ladder.stopped",
-    "failed": "ladder.failed",
+    "done": "report.status_done",
+    "not tried": "report.status_not_tried",
+    "stopped": "report.status_stopped",
+    "failed": "report.status_failed",
 }
 _FAMILIES: tuple[Family, ...] = ("none", "encoder", "decoder", "encoder-decoder")
 
@@ -38,8 +38,8 @@ class LadderView:
     chart: tuple[Markup, Markup] | None
     """Wide and narrow drawing; None where nothing was evaluated."""
     legend: tuple[Key, ...]
-    off_chart: tuple[Fact, ...]
-    """Attempts that are no points, and why."""
+    off_chart: str
+    """Which attempts are no points; empty where all are, or nothing is drawn."""
     table: Table | None
     refused: tuple[Fact, ...]
     """Candidates that were not taken, and why."""
@@ -52,11 +52,11 @@ def ladder_view(task: TaskDocument, document: RunDocument, name: str) -> LadderV
     points = [_point(a, task) for a in drawn]
     goal, chart = goal_of(task), None
     if points:
-        chart = charts.ladder(f"{name}-ladder", points, goal, 900), charts.ladder(f"{name}-narrow", points, goal, 350)
+        chart = charts.ladder(f"{name}-ladder", points, goal, 960), charts.ladder(f"{name}-narrow", points, goal, 350)
     return LadderView(
         chart=chart,
         legend=_legend(points),
-        off_chart=tuple(_undrawn(a) for a in attempts if a not in drawn),
+        off_chart=_off_chart([a for a in attempts if a not in drawn]) if chart else "",
         table=_table(attempts, task) if attempts else None,
         refused=tuple(Fact(format.shorten(r.name, 80), format.clean(r.reason)) for r in task.refused),
     )
@@ -88,10 +88,11 @@ def _legend(points: list[charts.Point]) -> tuple[Key, ...]:
     return tuple(keys) if points else ()
 
 
-def _undrawn(attempt: AttemptDocument) -> Fact:
-    return Fact(
-        format.shorten(attempt.name, 80), messages.text(_STATUS[attempt.status]), format.clean(attempt.reason or "")
-    )
+def _off_chart(attempts: list[AttemptDocument]) -> str:
+    if not attempts:
+        return ""
+    said = [f"{format.shorten(a.name, 60)} ({messages.text(_STATUS[a.status])})" for a in attempts]
+    return messages.text("report.off_chart", names=", ".join(said))
 
 
 def _table(attempts: list[AttemptDocument], task: TaskDocument) -> Table:
@@ -99,13 +100,11 @@ def _table(attempts: list[AttemptDocument], task: TaskDocument) -> Table:
     level = format.percent(levels.pop()) if len(levels) == 1 else ""
     columns = (
         words(messages.text("report.attempt")),
-        words(messages.text("report.base")),
         number(messages.text("report.validation"), messages.text("report.interval", level=level)),
         number(messages.text("report.versus"), messages.text("report.versus_note")),
         number(messages.text("report.predicted"), messages.text("report.time_memory")),
         number(messages.text("report.measured"), messages.text("report.time_memory")),
-        words(messages.text("report.outcome")),
-        words(messages.text("report.findings")),
+        words(messages.text("report.outcome"), messages.text("report.findings")),
     )
     lines = tuple(_line(attempt, task) for attempt in attempts)
     return Table(messages.text("report.ladder_caption", metric=task.target.metric), columns, lines)
@@ -120,28 +119,28 @@ def _line(attempt: AttemptDocument, task: TaskDocument) -> Line:
     measured = number(format.ABSENT)
     if attempt.measured:
         measured = number(format.seconds(attempt.measured.seconds), format.size(attempt.measured.peak_bytes))
+    found = [f"{name} = {format.setting(value)}" for name, value in attempt.findings.items()]
     cells = (
-        words(format.shorten(attempt.name, 80), attempt.rung),
-        _base(attempt),
+        words(format.shorten(attempt.name, 80), _about(attempt)),
         scored,
         _versus(attempt.versus),
         _cost(attempt.predicted),
         measured,
-        words(status, attempt.reason or ""),
-        words("", *(f"{name} = {format.setting(value)}" for name, value in attempt.findings.items())),
+        words(status, attempt.reason or "", *found),
     )
     return Line(cells, kept)
 
 
-def _base(attempt: AttemptDocument) -> Cell:
+def _about(attempt: AttemptDocument) -> str:
+    """Family, size and origin of the base; rung and base by name where the attempt's name does not say them."""
     base = attempt.base
-    family = messages.text("report.no_model") if attempt.family == "none" else attempt.family
-    origin = [base.source] if base.source != "none" else []
-    origin += [base.revision[:10]] if base.revision else []
-    size = (
-        "" if base.parameters is None else messages.text("report.parameters", count=format.parameters(base.parameters))
-    )
-    return words(format.shorten(base.name, 60), family, " ".join(origin), size)
+    notes = [said for said in (attempt.rung, base.name) if said not in attempt.name]
+    notes.append(messages.text("report.no_model") if attempt.family == "none" else attempt.family)
+    if base.parameters is not None:
+        notes.append(messages.text("report.parameters", count=format.parameters(base.parameters)))
+    if base.source != "none":
+        notes.append(" ".join([base.source, *([base.revision[:10]] if base.revision else [])]))
+    return ", ".join(format.shorten(note, 60) for note in notes)
 
 
 def _versus(versus: Versus | None) -> Cell:

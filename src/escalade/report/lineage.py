@@ -20,6 +20,9 @@ class Lineage:
     profile: Run | None
     test: Run | None
     """The evaluation of the kept attempt on test."""
+    deploy: Run | None
+    served: Run | None
+    """The evaluation of the release on test."""
 
 
 def used_runs(ledger: Ledger) -> Mapping[str, Run]:
@@ -44,7 +47,17 @@ def lineage(task: TaskDocument, document: RunDocument, ledger: Ledger) -> Lineag
     profile = None
     if ingest:
         profile = next((run for run in runs.values() if run.stage == "profile" and ingest.id in run.parents), None)
-    return Lineage(ingest, profile, _test(kept_attempt(task, document), runs, ledger))
+    kept = kept_attempt(task, document)
+    made = [_run(id, runs, ledger) for id in kept.runs] if kept else []
+    model = next((run.output.get("artifact") for run in made if run and run.stage == "adapt"), None)
+    deploy = _deploy(model, runs)
+    return Lineage(
+        ingest=ingest,
+        profile=profile,
+        test=_test(model, runs),
+        deploy=deploy,
+        served=_test(deploy.output.get("artifact"), runs) if deploy else None,
+    )
 
 
 def _ingest(
@@ -63,11 +76,18 @@ def _fits(ingest: Run, task: TaskDocument) -> bool:
     return (output.get("facts") or {}).get("kind") == task.kind and rows == task.rows
 
 
-def _test(kept: AttemptDocument | None, runs: Mapping[str, Run], ledger: Ledger) -> Run | None:
-    made = [_run(id, runs, ledger) for id in kept.runs] if kept else []
-    models = {run.output.get("artifact") for run in made if run and run.stage == "adapt"}
+def _test(model: str | None, runs: Mapping[str, Run]) -> Run | None:
+    """The evaluation of a model's artifact on test."""
     for run in runs.values():
-        if run.stage == "evaluate" and run.inputs.get("model") in models and run.inputs["split"]["name"] == "test":
+        if run.stage == "evaluate" and model == run.inputs.get("model") and run.inputs["split"]["name"] == "test":
+            return run
+    return None
+
+
+def _deploy(model: str | None, runs: Mapping[str, Run]) -> Run | None:
+    """The run that made a release of a model's artifact."""
+    for run in runs.values():
+        if run.stage == "deploy" and model == (run.inputs.get("model") or {}).get("artifact"):
             return run
     return None
 

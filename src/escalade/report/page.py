@@ -85,7 +85,7 @@ def _task(number: int, task: TaskDocument, document: RunDocument, ledger: Ledger
         ladder=ladder_view(task, document, name),
         data=data_view(task, found, ledger, name),
         examples=examples_view(found.test, task.target.metric, ledger),
-        checks=tuple(checks.checks_of(task, document, ledger)),
+        checks=tuple(checks.checks_of(task, document, found, ledger)),
         records=tuple(checks.records_of(task, document, ledger)),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from escalade import messages
 from escalade.report import format
 
 
@@ -58,10 +60,21 @@ def table(caption: str, columns: Sequence[Cell], lines: Iterable[Sequence[Cell]]
     return Table(caption, tuple(columns), tuple(Line(tuple(cells)) for cells in lines))
 
 
-def sentence(text: str, language: str) -> str:
-    """Begins with a capital and ends with a full stop, as the language writes it."""
+def join(parts: Iterable[str]) -> str:
+    """Parts that are there, between them the semicolon of the page's language."""
+    return ("；" if messages.language() == "zh" else "; ").join(part for part in parts if part)
+
+
+def sentence(text: str, language: str, names: Iterable[str] = ()) -> str:
+    """Capitals and the full stop as the language writes them; a sentence that begins with a name leaves it as it is."""
     said = format.clean(text).strip()
     if not said:
         return ""
+    starts = tuple(name for name in names if name)
+
+    def capital(found: re.Match[str]) -> str:
+        return found[0] if said.startswith(starts, found.start()) else found[0].upper()
+
+    said = re.sub(r"(?:^|(?<=[.!?] ))[a-z]", capital, said)
     end = "" if said[-1] in ".!?。！？…" else "。" if language == "zh" else "."
-    return said[0].upper() + said[1:] + end
+    return said + end

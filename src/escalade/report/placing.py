@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-GAP = 10.0
-"""From a point's middle to its name, in pixels."""
 _RINGS = (0.0, 8.0, 16.0, 26.0, 38.0, 52.0, 68.0, 86.0, 106.0, 130.0, 160.0, 200.0, 250.0, 320.0)
 _NEAR = 16.0
 """Names further away than this get a line to their point."""
@@ -41,6 +39,8 @@ class Name:
     y: float
     width: float
     height: float
+    gap: float = 10.0
+    """From the point's middle to the name."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ def _places(name: Name) -> Iterator[tuple[Box, float]]:
     half = name.height / 2
     for ring in _RINGS:
         for rise in {ring: None, -ring: None}:
-            for left in (name.x + GAP, name.x - GAP - name.width):
+            for left in (name.x + name.gap, name.x - name.gap - name.width):
                 yield _box(left, name.y + rise - half, name), ring
-        for rise in (-ring - GAP - half, ring + GAP + half):
+        for rise in (-ring - name.gap - half, ring + name.gap + half):
             yield _box(name.x - name.width / 2, name.y + rise - half, name), ring + 3
         for shift in (ring, -ring):
-            for rise in (-GAP - half, GAP + half):
+            for rise in (-name.gap - half, name.gap + half):
                 yield _box(name.x - name.width / 2 + shift, name.y + rise - half, name), ring + 4
 
 

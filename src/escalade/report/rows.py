@@ -12,7 +12,7 @@ from escalade import messages
 from escalade.document import TaskDocument
 from escalade.ledger import Ledger
 from escalade.report import charts, format
-from escalade.report.account import lengths, sources, splits, twins, understood, warnings
+from escalade.report.account import lengths, reason, sources, splits, twins, understood, warnings
 from escalade.report.lineage import Lineage, read_lines, read_object
 from escalade.report.parts import Fact, Table, number, table, words
 
@@ -75,7 +75,7 @@ def _refused(rows: Sequence[Mapping[str, Any]]) -> Table:
         words(messages.text("report.reason")),
     ]
     lines = (
-        [words(format.shorten(str(r.get("file", "")), 80)), number(str(r.get("line", ""))), words(_reason(r))]
+        [words(format.shorten(str(r.get("file", "")), 80)), number(str(r.get("line", ""))), words(reason(r))]
         for r in rows
     )
     return table(messages.text("report.refused_caption", count=len(rows)), columns, lines)

@@ -92,7 +92,7 @@ class Scale:
         return self.low, self.high, value
 
 
-def value_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
+def value_ticks(low: float, high: float, most: int = 8) -> list[tuple[float, str]]:
     """Round values between two bounds, with as many digits as the step needs."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))

@@ -11,14 +11,14 @@ from escalade.document import GateDocument, RunDocument, ScoreDocument, TaskDocu
 from escalade.report import charts, format
 from escalade.report.charts import Goal
 from escalade.report.lineage import kept_attempt
-from escalade.report.parts import Fact, sentence
+from escalade.report.parts import Fact, join, sentence
 from escalade.values import Verdict
 
 _VERDICTS: dict[Verdict, str] = {
-    "met": "cli.verdict_met",
-    "not met": "cli.verdict_not_met",
-    "not confirmed": "cli.verdict_not_confirmed",
-    "no-go": "cli.verdict_no_go",
+    "met": "report.verdict_met",
+    "not met": "report.verdict_not_met",
+    "not confirmed": "report.verdict_not_confirmed",
+    "no-go": "report.verdict_no_go",
 }
 _TONES: dict[Verdict, str] = {"met": "good", "not confirmed": "unsure", "not met": "bad", "no-go": "bad"}
 _SIGNS = {"good": "✓", "unsure": "?", "bad": "✕"}
@@ -71,7 +71,7 @@ def verdict_view(task: TaskDocument, document: RunDocument, name: str) -> Verdic
         facts.append(Fact(messages.text("report.release"), format.clean(task.release)))
     return VerdictView(
         headline=headline(task.verdict),
-        reason=sentence(task.reason or "", messages.language()),
+        reason=sentence(task.reason or "", messages.language(), [a.name for a in document.attempts]),
         facts=tuple(facts),
         proof=_proof(task, name),
     )
@@ -79,9 +79,8 @@ def verdict_view(task: TaskDocument, document: RunDocument, name: str) -> Verdic
 
 def _target(task: TaskDocument) -> Fact:
     goal, target = goal_of(task), task.target
-    note = messages.text("report.at_confidence", confidence=format.percent(target.confidence))
-    if target.origin:
-        note += "; " + messages.text("report.origin", origin=format.clean(target.origin))
+    origin = messages.text("report.origin", origin=format.clean(target.origin)) if target.origin else ""
+    note = join([messages.text("report.at_confidence", confidence=format.percent(target.confidence)), origin])
     return Fact(messages.text("report.target"), f"{goal.metric} {goal.text}", note)
 
 
@@ -103,12 +102,12 @@ def _test(task: TaskDocument, score: ScoreDocument, document: RunDocument) -> Fa
     said = [f"{format.interval(score.lower, score.upper)} {f'({level})' if level else ''}".strip(), sample(score)]
     if score.decision_bound is not None:
         sign = "≥" if goal_of(task).rising else "≤"
-        bound = f"{sign} {format.score(score.decision_bound)}"
+        bound = f"{sign}\u00a0{format.score(score.decision_bound)}"
         confidence = format.percent(score.confidence)
         said.append(messages.text("report.proven", bound=bound, confidence=confidence))
     if score.looks is not None:
         said.append(messages.text("report.looks", looks=score.looks))
-    return Fact(messages.text("report.test_score"), format.score(score.value), "; ".join(said))
+    return Fact(messages.text("report.test_score"), format.score(score.value), join(said))
 
 
 def sample(score: ScoreDocument) -> str:
@@ -119,23 +118,20 @@ def sample(score: ScoreDocument) -> str:
 
 def _served(served: ScoreDocument, test: ScoreDocument | None) -> Fact:
     note = f"{format.interval(served.lower, served.upper)} ({format.percent(served.confidence)}), n = {served.n:,}"
+    beside = ""
     if test is not None and served.value == test.value:
-        note += "; " + messages.text("report.served_same")
+        beside = messages.text("report.served_same")
     elif test is not None:
-        note += "; " + messages.text("report.served_differs", difference=format.signed(served.value - test.value))
-    return Fact(messages.text("report.served"), format.score(served.value), note)
+        beside = messages.text("report.served_differs", difference=format.signed(served.value - test.value))
+    return Fact(messages.text("report.served"), format.score(served.value), join([note, beside]))
 
 
 def _gate(gate: GateDocument) -> Fact:
-    note = messages.text(
-        "report.gate_found", prompts=format.count(gate.prompts), differing=format.count(gate.differing)
-    )
-    if gate.largest_gap is not None:
-        note += "; " + messages.text("report.gate_gap", gap=f"{gate.largest_gap:.2g}")
-    if gate.reason:
-        note += "; " + format.clean(gate.reason)
+    prompts, differing = format.count(gate.prompts), format.count(gate.differing)
+    found = messages.text("report.gate_found", prompts=prompts, differing=differing)
+    gap = "" if gate.largest_gap is None else messages.text("report.gate_gap", gap=f"{gate.largest_gap:.2g}")
     said = messages.text("report.gate_passed") if gate.passed else messages.text("report.gate_refused")
-    return Fact(messages.text("report.gate"), said, note)
+    return Fact(messages.text("report.gate"), said, join([found, gap, format.clean(gate.reason)]))
 
 
 def _proof(task: TaskDocument, name: str) -> tuple[Markup, Markup] | None:

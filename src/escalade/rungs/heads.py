@@ -11,7 +11,7 @@ from torch import Tensor
 
 from escalade.protocols import Prediction
 from escalade.records import Record, Tagged, input_text
-from escalade.rungs.features import encode_text, encode_tokens, in_batches, text_features
+from escalade.rungs.features import encode_text, encode_tokens, in_batches, vectors
 from escalade.values import Facts, Kind
 
 
@@ -76,5 +76,4 @@ class EmbedPredictor:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, width), rows of unit length."""
-        found = text_features(self.model, self.tokenizer, list(texts), self.context)
-        return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+        return vectors(self.model, self.tokenizer, list(texts), self.context)

@@ -18,31 +18,26 @@ from escalade.rungs.features import text_features, word_features
 from escalade.rungs.job import Done, Job
 from escalade.values import Family, Kind
 
-STRENGTHS = (0.1, 1.0, 10.0)
-"""Inverse regularisation tried; the best on validation is kept."""
+STRENGTH = 3.0
+"""Inverse regularisation on standardised features. Fixed, so that validation stays untouched by it: between 1 and 10
+the score moved by 0.003 where it was measured."""
 
 
 def adapt(job: Job) -> Done:
-    """Reads train once, fits a head for each regularisation, keeps the best on validation."""
+    """Reads train once and fits a head."""
     if job.base_folder is None:
         raise ValueError(job.base.name)
     model = load_model(job.base_folder, "embed")
     tokenizer = load_tokenizer(job.base_folder)
     context = job.base.context or 512
-    family = job.base.family
-    train = _features(model, tokenizer, job.train, context, family)
-    held = _features(model, tokenizer, job.validation, context, family)
-    scale = Scale.fit(train)
-    answers, wanted = _answers(job.train), np.asarray(_answers(job.validation))
-    fitted = [Logistic.fit(scale.apply(train), answers, strength, job.seed) for strength in STRENGTHS]
-    right = [float((_labels(head, scale.apply(held)) == wanted).mean()) for head in fitted]
-    best = int(np.argmax(right))
-    scale.into(fitted[best]).save(job.out)
+    features = _features(model, tokenizer, job.train, context, job.base.family)
+    scale = Scale.fit(features)
+    head = scale.into(Logistic.fit(scale.apply(features), _answers(job.train), STRENGTH, job.seed))
+    head.save(job.out)
     Manifest(
         engine="probe", facts=job.facts, rung="probe", base=job.base, weights="base", head="embed", context=context
     ).write(job.out)
-    trainable = fitted[best].weights.size + fitted[best].bias.size
-    return Done(job.base.parameters, trainable, {"strength": STRENGTHS[best], "features": int(train.shape[1])})
+    return Done(job.base.parameters, head.weights.size + head.bias.size, {"features": int(features.shape[1])})
 
 
 class Scale:
@@ -56,7 +51,7 @@ class Scale:
         """Mean and standard deviation of each feature; a constant one is left alone."""
         deviation = features.std(0, dtype=np.float64)
         # Dividing by the square root of the width keeps rows near unit length, whatever the base's size.
-        return cls(features.mean(0, dtype=np.float64), np.where(deviation > 0, deviation, 1) * features.shape[1] ** 0.5)
+        return cls(features.mean(0, dtype=np.float64), np.where(deviation > 1e-6, deviation, 1) * features.shape[1] ** 0.5)
 
     def apply(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Standardised rows."""
@@ -117,10 +112,6 @@ def _answers(records: Sequence[Record]) -> list[str]:
     if records and isinstance(records[0], Tagged):
         return [tag for r in records if isinstance(r, Tagged) for tag in r.tags]
     return [output_text(r) for r in records]
-
-
-def _labels(head: Logistic, features: NDArray[np.float64]) -> NDArray[np.str_]:
-    return np.asarray(head.labels)[head.log_probabilities(features).argmax(1)]
 
 
 def _words(record: Record) -> int:

@@ -71,13 +71,18 @@ def begin(job: Job) -> Start:
     if job.base_folder is not None:
         tokenizer = load_tokenizer(job.base_folder)
         model = load_model(job.base_folder, head, job.facts.labels, job.seed)
-        return Start(model, tokenizer, job.base.context or SCRATCH_CONTEXT)
+        return Start(model, tokenizer, _context(job, job.base.context or SCRATCH_CONTEXT))
     texts = [text for record in job.train for text in _texts(job, record)]
     tokenizer = train_tokenizer(texts, job.base.family, vocabulary_for(texts))
     size = job.base.name.split(":")[2]
     config = preset(job.base.family, size, len(tokenizer), SCRATCH_CONTEXT)
     model = create(config, job.seed, head, job.facts.labels if head != "lm" else ())
-    return Start(model, tokenizer, SCRATCH_CONTEXT)
+    return Start(model, tokenizer, _context(job, SCRATCH_CONTEXT))
+
+
+def _context(job: Job, most: int) -> int:
+    """The longest input: the model's own limit, or the project's where that is shorter."""
+    return min(most, int(job.rung.settings.get("context") or most))
 
 
 def vocabulary_for(texts: Sequence[str]) -> int:

@@ -76,7 +76,7 @@ def adapt(space: Workspace, facts_of: Data, assignment: Assignment, parents: lis
             template=assignment.template,
             work=bench.folder,
             out=out,
-            on_event=_listener(space, bench, f"{rung.name} {base.name}"),
+            on_event=listener(space, bench, f"{rung.name} {base.name}"),
             should_stop=space.should_stop,
         )
         module, name = RUNGS[rung.name].path.split(":")
@@ -100,7 +100,7 @@ def _start_folder(space: Workspace, assignment: Assignment) -> Path | None:
     return space.ledger.path(assignment.start.artifact) if assignment.start else None
 
 
-def _listener(space: Workspace, bench: Bench, name: str) -> object:
+def listener(space: Workspace, bench: Bench, name: str) -> object:
     """Turns the engine's events into progress, and writes every tenth step and all else into the diary."""
 
     def on_event(event: dict[str, object]) -> None:

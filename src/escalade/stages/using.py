@@ -28,7 +28,7 @@ from escalade.stages.workspace import Workspace
 from escalade.values import Base, Facts, Kind
 
 if TYPE_CHECKING:
-    from escalade.deploy.serve import Served
+    from escalade.deploy.serve import Served, Server
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s]|_")
 """A word with its inner apostrophes and hyphens, or one sign."""
@@ -343,3 +343,10 @@ def serve(what: Served, host: str, port: int, token: str | None, on_ready: Calla
     from escalade.deploy.serve import serve as run
 
     run(build_app(what, token=token), host, port, token, on_ready)
+
+
+def server(what: Served, on_ready: Callable[[str], None]) -> Server:
+    """A server on a free port of this machine, bound but not yet running, for a thread of the same process."""
+    from escalade.deploy.serve import build_app, make_server
+
+    return make_server(build_app(what), "127.0.0.1", 0, None, on_ready)

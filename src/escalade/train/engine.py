@@ -274,10 +274,10 @@ class _Run:
         self.tell({"event": "checkpoint", "step": self.at.step})
 
     def _stopped(self, reason: str) -> EscaladeError:
-        facts = {"step": self.at.step, "steps": self.steps}
+        place, facts = f"step {self.at.step}", {"step": self.at.step, "steps": self.steps}
         if reason == "time":
-            return OutOfTime("train.out_of_time", **facts)
-        return Interrupted("train.interrupted", **facts)
+            return OutOfTime("train.out_of_time", place=place, **facts)
+        return Interrupted("train.interrupted", place=place, **facts)
 
     def _tell_step(self, loss: float, rate: float, tokens: int, micro: Sequence[Sequence[Row]], seconds: float) -> None:
         self.seconds = seconds if not self.seconds else _MOVING * self.seconds + (1 - _MOVING) * seconds

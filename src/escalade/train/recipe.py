@@ -11,7 +11,7 @@ class Recipe:
     """Every setting of a run. The same recipe, rows, model and build give the same weights, bit for bit.
 
     A step learns from ``batch_rows`` rows, or from as many as make ``batch_tokens`` padded tokens; it is worked off in
-    micro-batches of ``micro_tokens``, which change the memory it takes and nothing else.
+    micro-batches of ``micro_tokens``, which change the memory it takes and nothing else but what dropout drops.
     """
 
     learning_rate: float

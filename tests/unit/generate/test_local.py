@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,25 @@ from escalade.generate.local import TorchSampler
 from escalade.models.encoding import decode, encode_completion, encode_prompt
 from escalade.protocols import Generation, Sampling
 
-PROMPTS = ["a", "some longer prompt than the first", "你好", "x y z", "the quick brown fox jumps", "é", "middle one"]
-GREEDY = Sampling(max_tokens=24)
-WARM = Sampling(max_tokens=24, temperature=0.9, top_p=0.95, seed=7)
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads cost these tiny models more than they give."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+PROMPTS = ["a", "the longest prompt of them", "你好", "x y z"]
+GREEDY = Sampling(max_tokens=10)
+WARM = Sampling(max_tokens=10, temperature=0.9, top_p=0.95, seed=7)
 
 
 def close(a: Generation, b: Generation) -> bool:
     same = (a.text, a.finish, a.prompt_tokens, a.completion_tokens)
     other = (b.text, b.finish, b.prompt_tokens, b.completion_tokens)
-    return same == other and a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
+    return same == other and a.logprobs == pytest.approx(b.logprobs, abs=1e-4, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -48,7 +58,7 @@ def test_greedy_is_what_generate_makes(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("sampling", [GREEDY, WARM], ids=["greedy", "sampled"])
 def test_batch_mates_change_nothing(name: str, sampling: Sampling) -> None:
-    whole = list(sampler(name, batch=7).generate(PROMPTS, sampling))
+    whole = list(sampler(name, batch=4).generate(PROMPTS, sampling))
     pairs = list(sampler(name, batch=2).generate(PROMPTS, sampling))
     assert all(map(close, whole, pairs))
     for i, prompt in enumerate(PROMPTS):
@@ -59,11 +69,12 @@ def test_batch_mates_change_nothing(name: str, sampling: Sampling) -> None:
 
 @pytest.mark.parametrize("name", ["llama", "bart"])
 def test_rows_that_end_early_leave_the_others_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_ends(monkeypatch, name, list(range(0, 259, 13)))
-    made = list(sampler(name, batch=8).generate(PROMPTS, WARM))
+    with_ends(monkeypatch, name, list(range(0, 259, 4)))
+    hot = replace(WARM, temperature=2.0)
+    made = list(sampler(name, batch=8).generate(PROMPTS * 2, hot))
     assert len({output.completion_tokens for output in made}) > 2
-    for i, prompt in enumerate(PROMPTS):
-        (alone,) = sampler(name).generate([prompt], replace(WARM, seed=7 + i))
+    for i, prompt in enumerate(PROMPTS * 2):
+        (alone,) = sampler(name).generate([prompt], replace(hot, seed=7 + i))
         assert close(made[i], alone)
 
 
@@ -92,7 +103,7 @@ def test_seeding_leaves_the_global_generator_alone() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("sampling", [GREEDY, WARM], ids=["greedy", "sampled"])
 def test_a_stream_joins_to_the_whole(name: str, sampling: Sampling) -> None:
-    for prompt in PROMPTS[:4]:
+    for prompt in PROMPTS[1:3]:
         (whole,) = sampler(name).generate([prompt], sampling)
         pieces = list(sampler(name).stream(prompt, sampling))
         assert "".join(piece.text for piece in pieces) == whole.text
@@ -117,13 +128,13 @@ def test_logprobs_are_those_of_score(name: str) -> None:
     # bytes that are no text do not come back through a text, so only outputs that do are compared
     tokenizer, compared = bytes_tokenizer(), 0
     for seed in range(40):
-        sampling = Sampling(max_tokens=3, temperature=0.7, seed=seed)
+        sampling = Sampling(max_tokens=3, temperature=3.0, seed=seed)
         for prompt, output in zip(PROMPTS, sampler(name).generate(PROMPTS, sampling), strict=True):
             ids = encode_completion(tokenizer, output.text)
             if len(ids) - (output.finish == "length") != output.completion_tokens or "\ufffd" in output.text:
                 continue
             (scored,) = sampler(name).score([prompt], [output.text])
-            assert scored[: output.completion_tokens] == pytest.approx(output.logprobs, abs=1e-4)
+            assert scored[: output.completion_tokens] == pytest.approx(output.logprobs, abs=1e-4, rel=1e-4)
             compared += 1
         if compared > 5:
             break
@@ -132,8 +143,8 @@ def test_logprobs_are_those_of_score(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_scores_do_not_depend_on_the_batch_and_are_log_softmax(name: str) -> None:
-    completions = ["", "one", "你好吗", "a much longer completion", "b", "!", "two words"]
-    batched = sampler(name, batch=4).score(PROMPTS, completions)
+    completions = ["", "one", "你好吗", "a much longer completion"]
+    batched = sampler(name, batch=3).score(PROMPTS, completions)
     tokenizer, family = bytes_tokenizer(), FAMILIES[name]
     for prompt, completion, scored in zip(PROMPTS, completions, batched, strict=True):
         (alone,) = sampler(name).score([prompt], [completion])
@@ -147,7 +158,7 @@ def test_scores_do_not_depend_on_the_batch_and_are_log_softmax(name: str) -> Non
                     input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[start, *target[:-1]]])
                 ).logits[0]
         wanted = logits.log_softmax(-1)[range(len(target)), target].tolist()
-        assert scored == pytest.approx(wanted, abs=1e-4) and alone == pytest.approx(wanted, abs=1e-4)
+        assert scored == pytest.approx(wanted, abs=1e-4, rel=1e-4) and alone == pytest.approx(wanted, abs=1e-4)
 
 
 def test_sampling_follows_the_models_probabilities() -> None:
@@ -250,14 +261,15 @@ RULES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "bart"])
 @pytest.mark.parametrize("rule", RULES)
 def test_the_models_own_rules_are_kept(name: str, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = GenerationConfig(**(model(name).generation_config.to_diff_dict() | RULES[rule]))
     monkeypatch.setattr(model(name), "generation_config", settings)
     tokenizer, family = bytes_tokenizer(), FAMILIES[name]
-    made = list(sampler(name, batch=4).generate(PROMPTS[:4], GREEDY))
-    for prompt, output in zip(PROMPTS, made, strict=False):
+    made = list(sampler(name, batch=4).generate(PROMPTS, GREEDY))
+    for prompt, output in zip(PROMPTS, made, strict=True):
         wanted = reference(model(name), family, encode_prompt(tokenizer, family, prompt), GREEDY.max_tokens)
         assert output.completion_tokens == len(wanted)
         assert output.text == decode(tokenizer, [t for t in wanted if t != 258])
@@ -276,7 +288,9 @@ ADAPTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
+@pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")  # generate passes them
 @pytest.mark.parametrize("kind", ADAPTERS)
 @pytest.mark.parametrize(("name", "task"), [("llama", "CAUSAL_LM"), ("bart", "SEQ_2_SEQ_LM")])
 def test_adapted_models_speak_as_adapted(name: str, task: str, kind: str) -> None:
@@ -287,14 +301,15 @@ def test_adapted_models_speak_as_adapted(name: str, task: str, kind: str) -> Non
         with torch.no_grad():
             adapted.prompt_encoder["default"].embedding.weight.normal_(0, 1)
     tokenizer, family = bytes_tokenizer(), FAMILIES[name]
-    made = list(TorchSampler(adapted, tokenizer, family, "m", 100, batch=3).generate(PROMPTS[:4], GREEDY))  # type: ignore[arg-type]
-    plain = list(sampler(name).generate(PROMPTS[:4], GREEDY))
+    made = list(TorchSampler(adapted, tokenizer, family, "m", 100, batch=3).generate(PROMPTS, GREEDY))  # type: ignore[arg-type]
+    plain = list(sampler(name).generate(PROMPTS, GREEDY))
     assert [m.text for m in made] != [p.text for p in plain]
-    for prompt, output in zip(PROMPTS, made, strict=False):
+    for prompt, output in zip(PROMPTS, made, strict=True):
         wanted = reference(adapted, family, encode_prompt(tokenizer, family, prompt), GREEDY.max_tokens)
         assert output.text == decode(tokenizer, [t for t in wanted if t != 258])
 
 
+@pytest.mark.slow
 def test_stories_of_a_trained_decoder(data_folder: Callable[[str], Path]) -> None:
     folder = data_folder("stories260k") / "hf"
     trained = AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -325,5 +340,5 @@ def test_names_of_a_trained_encoder_decoder(data_folder: Callable[[str], Path]) 
     for prompt, output in zip(prompts, made, strict=True):
         wanted = reference(trained, "encoder-decoder", encode_prompt(tokenizer, "encoder-decoder", prompt), 30)
         assert output.text == decode(tokenizer, [t for t in wanted if t != 2])
-        assert names.score([prompt], [output.text])[0] == pytest.approx(output.logprobs, abs=1e-4)
+        assert names.score([prompt], [output.text])[0] == pytest.approx(output.logprobs, abs=1e-4, rel=1e-4)
     assert sum(made[0].logprobs) / len(made[0].logprobs) == pytest.approx(-0.1517, abs=5e-4)

@@ -1,4 +1,4 @@
-"""What of a growing output may be shown: never half a character, never part of a stop text, and all of it in the end."""
+"""What of a growing output is shown: never half a character or a part of a stop text, and all of it in the end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def of_bytes(stop: tuple[str, ...] = ()) -> TextSoFar:
 
 
 def of_fallback(stop: tuple[str, ...] = ()) -> TextSoFar:
-    return TextSoFar(partial(decode, FALLBACK), lambda token: 1 <= token <= 256, stop)
+    return TextSoFar(partial(decode, FALLBACK), lambda token: token <= 256, stop)
 
 
 def shown(text: TextSoFar, ids: list[int]) -> list[str]:
@@ -63,6 +63,10 @@ def test_a_run_of_fallback_bytes_is_shown_when_it_has_ended() -> None:
     # a byte that makes the run wrong changes all of it, and nothing of it was shown
     pieces = shown(of_fallback(), [letter, *run, 1 + 0xFF])
     assert pieces[0] == "a" and not any(pieces[1:-1]) and set(pieces[-1]) == {"\ufffd"}
+
+
+def test_a_special_token_does_not_end_a_run_of_bytes() -> None:
+    assert shown(of_fallback(), [1, 0, 1 + 0xFF]) == ["", "", "", "\ufffd\ufffd"]
 
 
 def test_the_beginning_of_a_stop_text_is_held_back() -> None:

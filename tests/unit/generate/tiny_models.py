@@ -1,4 +1,4 @@
-"""Tiny random models with real tokenizers."""
+"""Tiny random models with real tokenizers; in double precision, so that rounding decides nothing."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def gpt2() -> Any:
 
 
 def bart() -> Any:
-    torch.manual_seed(2)
+    torch.manual_seed(1)
     config = BartConfig(
         d_model=32,
         encoder_layers=2,
@@ -74,7 +74,7 @@ def bart() -> Any:
         encoder_ffn_dim=64,
         decoder_ffn_dim=64,
         max_position_embeddings=128,
-        init_std=0.5,
+        init_std=0.25,
         decoder_start_token_id=258,
         forced_eos_token_id=None,
         **_SHARED,
@@ -83,7 +83,7 @@ def bart() -> Any:
 
 
 def t5() -> Any:
-    torch.manual_seed(3)
+    torch.manual_seed(2)
     config = T5Config(
         d_model=32,
         d_kv=8,
@@ -92,11 +92,13 @@ def t5() -> Any:
         num_heads=4,
         decoder_start_token_id=256,
         tie_word_embeddings=False,
+        initializer_factor=3.0,
         **_SHARED,
     )
     model = T5ForConditionalGeneration(config).eval()
-    with torch.no_grad():
-        model.lm_head.weight.normal_(0, 2)
+    with torch.no_grad():  # so that what is read matters more than the last token
+        model.shared.weight.mul_(0.2)
+        model.lm_head.weight.normal_(0, 0.5)
     return model
 
 
@@ -107,7 +109,7 @@ _MADE: dict[str, Any] = {}
 
 def model(name: str) -> Any:
     if name not in _MADE:
-        _MADE[name] = _MAKERS[name]()
+        _MADE[name] = _MAKERS[name]().double()
     return _MADE[name]
 
 

@@ -173,6 +173,29 @@ def test_what_runs_is_finished_when_the_server_stops() -> None:
     assert not thread.is_alive() and sampler.made == 30
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_runs_longer_than_the_grace_is_told_and_ended(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+    sampler = SlowSampler(0.01, 4000)
+    ready = threading.Event()
+    app = build_app(slow(sampler), limits=ServeLimits(grace=0.2))
+    server = make_server(app, "127.0.0.1", 0, None, lambda _: ready.set())
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert ready.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(send, server.address, "/v1/completions", ASK | {"max_tokens": 4000, "stream": stream})
+        assert until(lambda: sampler.made > 2)
+        server.should_exit = True
+        answer = asked.result()
+    thread.join(10)
+    assert not thread.is_alive() and sampler.ended.wait(2) and sampler.made < 1000
+    if stream:
+        assert '"code": "shutting_down"' in answer.content.decode().rsplit("data: ", 1)[1]
+    else:
+        assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "shutting_down", "5")
+    assert "Traceback" not in caplog.text
+
+
 def test_render_makes_the_prompt_that_the_model_was_trained_with() -> None:
     served = Served("sum", "summarization", "encoder-decoder", FixedSampler(str.upper), render=lambda t: f"sum: {t} =>")
     with running(build_app(served)) as address:

@@ -34,6 +34,7 @@ def masked(rows: int, length: int) -> list[tuple[int, int, int]]:
     return made
 
 
+@pytest.mark.slow
 def test_masking_has_the_rates_of_bert() -> None:
     places = masked(rows=1400, length=512)
     chosen = [(was, read) for was, read, label in places if label != IGNORE]
@@ -115,13 +116,13 @@ def test_spans_fall_everywhere_alike() -> None:
     objective = Span(T5, 128)
     ids = [1000 + i for i in range(60)]
     hidden = [0] * 60
-    for seed in range(4000):
+    for seed in range(1500):
         kept = set(objective.corrupt(ids, seed)[0])
         for i, token in enumerate(ids):
             hidden[i] += token not in kept
     # Three spans of nine tokens: the first place is never hidden, the last always is; between them no place is favoured
     # beyond what partitions into positive parts imply.
-    assert hidden[0] == 0 and hidden[-1] == 4000
-    assert sum(hidden) == 9 * 4000
+    assert hidden[0] == 0 and hidden[-1] == 1500
+    assert sum(hidden) == 9 * 1500
     middle = hidden[15:45]
-    assert max(middle) < 1.5 * min(middle)
+    assert max(middle) < 1.6 * min(middle)

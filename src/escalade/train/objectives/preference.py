@@ -5,7 +5,6 @@ The better answer becomes more likely than the worse one, measured against where
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from escalade.errors import BadInput
 from escalade.protocols import Batch, Row
 from escalade.records import Pair, Preference, Record
 from escalade.train.batches import on_device
-from escalade.train.losses import causal_logits, sequence_log_probability
+from escalade.train.losses import sequence_log_probability
 from escalade.train.objectives.sft import Sft
 
 _ROWS = 16
@@ -90,18 +89,6 @@ class Dpo(Sft):
         margins = self._read(models["reference"], rows)
         self._reference.update(zip((row.id for row in rows), margins, strict=True))
 
-    def preferred(self, model: Any, records: Sequence[Record]) -> tuple[float, float]:
-        """How often a model finds the chosen answer the likelier one, and the mean margin in nats.
-
-        Raises:
-            BadInput: No record has two different answers.
-        """
-        rows = [row for record in records if (row := self.encode(record)) is not None]
-        if not rows:
-            raise BadInput("train.nothing_to_learn", place="preferences", rows=len(records))
-        margins = self._read(model, rows)
-        return sum(margin > 0 for margin in margins) / len(margins), math.fsum(margins) / len(margins)
-
     @torch.no_grad()
     def _read(self, model: Any, rows: Sequence[Row]) -> list[float]:
         """A model's margin of each row, rows of like length read together."""
@@ -119,5 +106,5 @@ class Dpo(Sft):
 
 def _margins(model: Any, batch: Batch) -> Tensor:
     """(pairs,): summed log-probability of the chosen answer less that of the rejected one."""
-    chosen, rejected = sequence_log_probability(causal_logits(model, batch), batch["labels"]).chunk(2)
+    chosen, rejected = sequence_log_probability(model, batch).chunk(2)
     return chosen - rejected

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from escalade.errors import BadInput
-from escalade.models.encoding import cut_prompt, encode_words
+from escalade.models.encoding import cut_words, encode_words
 from escalade.protocols import Batch, Row
 from escalade.records import Record, Tagged
 from escalade.train.losses import IGNORE, mask_of, padded
@@ -40,11 +40,9 @@ class Tag(TokenObjective):
         if not record.tokens:
             return None
         whole, firsts = encode_words(self.tokenizer, record.tokens)
-        ids = cut_prompt(self.tokenizer, "encoder", whole, self.context)
+        ids, firsts = cut_words(self.tokenizer, whole, firsts, self.context)
         if len(ids) < len(whole):
             self.cut.append(record.id)
-            kept = next((i for i, (a, b) in enumerate(zip(ids, whole, strict=False)) if a != b), len(ids))
-            firsts = [first for first in firsts if first < kept]
         if not firsts:
             return None
         at = set(firsts)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from escalade.protocols import Batch, Row
-from escalade.train.losses import IGNORE, causal_logits, cross_entropy_sum, mask_of, next_tokens, padded, seq2seq_logits
+from escalade.train.losses import IGNORE, mask_of, next_tokens, padded, token_loss
 from escalade.values import Family
 
 
@@ -37,8 +37,7 @@ class TokenObjective:
 
     def totals(self, models: Mapping[str, Any], batch: Batch) -> dict[str, Tensor]:
         """Summed cross-entropy in nats."""
-        logits = seq2seq_logits if self.family == "encoder-decoder" else causal_logits
-        return {"token": cross_entropy_sum(logits(models["policy"], batch), batch["labels"])}
+        return {"token": token_loss(models["policy"], batch)}
 
     def causal(self, rows: Sequence[Row]) -> Batch:
         """Decoder rows: every token is read, and the next one learnt where its role is 1."""

@@ -1,0 +1,54 @@
+"""``escalade pretrain``: a base model from scratch on text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from escalade import messages
+from escalade.cli import console
+from escalade.errors import BadInput
+from escalade.stages import pretrain as stage
+from escalade.stages.workspace import open_workspace
+
+
+@click.command(help="Train a base model from scratch: mlm for encoders, clm for decoders, span corruption for both.")
+@click.option("--family", type=click.Choice(["encoder", "decoder", "encoder-decoder"]), required=True)
+@click.option("--size", default="tiny", show_default=True, help="tiny, mini, small, or a count such as 5M.")
+@click.option("--text", "texts", multiple=True, required=True, help="Text files (may be given several times).")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new base.")
+@click.option("--epochs", type=float, default=1.0, show_default=True, help="Passes over the text.")
+@click.option("--vocabulary", type=int, help="Tokens of the new tokenizer; from the amount of text where left out.")
+@click.option("--context", type=int, default=256, show_default=True, help="Longest input in tokens.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(
+    family: str,
+    size: str,
+    texts: tuple[str, ...],
+    out: Path,
+    epochs: float,
+    vocabulary: int | None,
+    context: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """The same command goes on where an interrupted one stopped."""
+    if out.exists() and any(out.iterdir()) and not (out / "config.json").exists():
+        raise BadInput("cli.exists", place="--out", path=out)
+    reporter = console.ConsoleReporter(quiet=as_json)
+    with console.stoppable() as asked:
+        space = open_workspace(out.resolve().parent, reporter)
+        space.interrupted = asked.is_set
+        sources = [os.path.relpath(text, space.root) for text in texts]
+        base, run = stage.pretrain(
+            space, sources, family, size, epochs=epochs, vocabulary=vocabulary, context=context, seed=seed  # type: ignore[arg-type]
+        )  # fmt: skip
+        stage.place(space, base, out)
+    reporter.close()
+    if as_json:
+        console.print_json({"base": str(out), "seconds": run.measured.seconds} | base.to_json())
+        return
+    console.print_text(messages.text("cli.pretrained", path=out, **base.to_json()))

@@ -17,7 +17,17 @@ from escalade.cli import console
 from escalade.models import hub
 from escalade.stages.workspace import cores
 
-PACKAGES = ("torch", "transformers", "tokenizers", "peft", "datasets", "safetensors", "scikit-learn", "fastapi", "openai")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "datasets",
+    "safetensors",
+    "scikit-learn",
+    "fastapi",
+    "openai",
+)
 
 
 @click.command(help="What this machine has, and what is missing.")

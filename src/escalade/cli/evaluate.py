@@ -68,6 +68,12 @@ def _examples(opened, found, split, graded, show) -> list:  # type: ignore[no-un
         said = " ".join(answers[i].tags) if answers[i].tags is not None else said
         text = " ".join(input_text(records[i]).split())
         made.append(
-            {"id": records[i].id, "input": text[:300], "output": said, "reference": output_text(records[i]), "score": scores[i]}
+            {
+                "id": records[i].id,
+                "input": text[:300],
+                "output": said,
+                "reference": output_text(records[i]),
+                "score": scores[i],
+            }
         )
     return made

@@ -60,9 +60,7 @@ def _piped() -> tuple[str, ...]:
     return (text,)
 
 
-def _answer_texts(
-    space: Workspace, model: str, texts: tuple[str, ...], max_tokens: int | None, as_json: bool
-) -> None:
+def _answer_texts(space: Workspace, model: str, texts: tuple[str, ...], max_tokens: int | None, as_json: bool) -> None:
     opened = using.open_model(space, model)
     if max_tokens:
         import dataclasses

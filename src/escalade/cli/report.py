@@ -21,7 +21,7 @@ def command(path: Path, as_json: bool) -> None:
     root = (path if path.is_dir() else path.parent).resolve()
     project = projects.load(path)
     space = open_project(root, console.ConsoleReporter(quiet=as_json))
-    document = climb.run(project, space)
+    document = climb.run(project, space, replay=True)
     report = write_report(root, document, space.ledger, project)
     if as_json:
         console.print_json({"report": str(report), "executed": document.executed})

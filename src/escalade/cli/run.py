@@ -31,7 +31,9 @@ HEADER = "# written by `escalade run --data`"
 @click.option("--kind", help="Kind of task, for instance classification; guessed where left out.")
 @click.option("--metric", help="Metric that decides; the kind's own where left out.")
 @click.option("--target", type=float, help="What the metric must reach; to beat the best baseline where left out.")
-@click.option("--candidate", "candidates", multiple=True, help="A model folder, a hub name, or scratch[:FAMILY[:SIZE]].")
+@click.option(
+    "--candidate", "candidates", multiple=True, help="A model folder, a hub name, or scratch[:FAMILY[:SIZE]]."
+)
 @click.option("--rung", "rungs", multiple=True, help="Only these rungs (may be given several times).")
 @click.option("--budget", help="Time for adapting: 90s, 5m, 1h.")
 @click.option("--seed", type=int, default=0, show_default=True)

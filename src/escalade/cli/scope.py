@@ -25,7 +25,9 @@ def command(path: Path, task: str | None, as_json: bool) -> None:
     if as_json:
         console.print_json(document)
         return
-    console.print_text(messages.text("cli.scope_rows", **document["rows"], task=document["task"], kind=document["kind"]))
+    console.print_text(
+        messages.text("cli.scope_rows", **document["rows"], task=document["task"], kind=document["kind"])
+    )
     if document["needed_score"] is not None:
         console.print_text(messages.text("cli.scope_needed", score=document["needed_score"], **document["target"]))
     rows = [

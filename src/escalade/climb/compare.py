@@ -33,6 +33,7 @@ def compare(space: Workspace, a: str, b: str, metric: str | None = None) -> dict
         clusters_of(space, first, one.facts),
         load_metric(name, one.facts).value,
         span=card.high - card.low,
+        seed=int(one.evaluations["validation"].inputs["seed"]),
     )
     return {
         "a": one.name,

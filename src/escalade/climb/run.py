@@ -12,6 +12,7 @@ from escalade.climb.decide import Climber, Graded, Outcome, Tried
 from escalade.climb.steps import TaskSteps
 from escalade.climb.view import attempt_document, reason_of, score_document, target_document
 from escalade.document import AttemptDocument, GateDocument, RunDocument, TaskDocument
+from escalade.errors import BadInput
 from escalade.ledger import files
 from escalade.project import Project
 from escalade.stages.check import Checked, check
@@ -35,13 +36,16 @@ class Shipped:
     served: Graded
 
 
-def run(project: Project, space: Workspace, checked: Sequence[Checked] | None = None) -> RunDocument:
+def run(
+    project: Project, space: Workspace, checked: Sequence[Checked] | None = None, *, replay: bool = False
+) -> RunDocument:
     """Climbs every task of a project and ships the best of each.
 
     Args:
         project: What is wanted.
         space: Where it is done; its folder is the project's.
         checked: What ``check`` found, where it was asked already.
+        replay: Only retell a finished climb; one that is not finished is an error.
 
     Raises:
         BadInput: Something is wrong with the project, its data or its candidates; nothing was written.
@@ -53,7 +57,7 @@ def run(project: Project, space: Workspace, checked: Sequence[Checked] | None = 
     tasks, attempts = [], []
     for number, one in enumerate(checked):
         space.deadline = _deadline(project, began, number)
-        document, tried = _run_task(project, space, one)
+        document, tried = _run_task(project, space, one, replay)
         tasks.append(document)
         attempts += tried
     return RunDocument(
@@ -94,7 +98,9 @@ def baselines(project: Project, space: Workspace) -> dict[str, float]:
     return found
 
 
-def _run_task(project: Project, space: Workspace, checked: Checked) -> tuple[TaskDocument, list[AttemptDocument]]:
+def _run_task(
+    project: Project, space: Workspace, checked: Checked, replay: bool
+) -> tuple[TaskDocument, list[AttemptDocument]]:
     task, metric = checked.task, checked.metric
     steps = open_steps(project, space, checked)
     data, shortlist = steps.data, steps.shortlist
@@ -110,6 +116,8 @@ def _run_task(project: Project, space: Workspace, checked: Checked) -> tuple[Tas
         }
     )
     book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)
+    if replay and not book.finished:
+        raise BadInput("climb.not_finished", place=task.name)
     if book.finished:
         space.deadline = None
     confidence = task.target.confidence if task.target else 0.95

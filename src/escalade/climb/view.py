@@ -63,20 +63,28 @@ def reason_of(outcome: Outcome, metric: MetricCard) -> str:
             confidence=confidence, look=outcome.look,
         )  # fmt: skip
         free = messages.text("climb.met_without_model", name=kept.planned.name)
-        return f"{free}. {said}" if kept.planned.is_baseline else said
-    said = messages.text(
-        "climb.gap", name=kept.planned.name, metric=metric.name, value=score.value, bound=outcome.test_bound,
-        target=outcome.target.bound,
-    )  # fmt: skip
+        return _joined([free, said]) if kept.planned.is_baseline else said
+    parts = [
+        messages.text(
+            "climb.gap", name=kept.planned.name, metric=metric.name, value=score.value, bound=outcome.test_bound,
+            target=outcome.target.bound,
+        )
+    ]  # fmt: skip
     rows = None
     if metric.low == 0 and metric.high == 1:
         rows = items_needed(score.value, outcome.target.bound, outcome.target.confidence, rising=metric.rising)
     if rows is not None:
-        said += ". " + messages.text("climb.gap_rows", rows=rows)
-    untried = [t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused]
+        parts.append(messages.text("climb.gap_rows", rows=rows))
+    untried = [
+        t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused
+    ]
     if untried:
-        said += ". " + messages.text("climb.gap_untried", names=", ".join(untried))
-    return said
+        parts.append(messages.text("climb.gap_untried", names=", ".join(untried)))
+    return _joined(parts)
+
+
+def _joined(sentences: list[str]) -> str:
+    return messages.text("climb.between").join(sentences)
 
 
 def _score(score: Score, bound: float | None, look: int | None) -> ScoreDocument:

@@ -182,7 +182,7 @@ def _names(points: Sequence[Point], across: Scale, upward: Scale, room: Box, obs
     ]
     whole = Box(room.left + 2, room.top - 12, room.right + 12, room.bottom - 2)
     found = place(names, obstacles, whole)
-    parts = []
+    lines, parts = [], []
     for point, text, (x, y), where in zip(points, said, places, found, strict=True):
         if where is None:
             continue
@@ -190,11 +190,11 @@ def _names(points: Sequence[Point], across: Scale, upward: Scale, room: Box, obs
         if where.needs_line:
             end = min(max(x, box.left), box.right)
             near = box.top if box.top > y else box.bottom if box.bottom < y else (box.top + box.bottom) / 2
-            parts.append(node("line", class_="leader", x1=x, y1=y, x2=end, y2=near))
+            lines.append(node("line", class_="leader", x1=x, y1=y, x2=end, y2=near))
         kind = "name kept" if point.kept else "name"
         anchor, at = _anchor(box, x)
         parts.append(node("text", text, class_=kind, x=at, y=box.bottom - 4, text_anchor=anchor))
-    return parts
+    return [*lines, *parts]
 
 
 def _anchor(box: Box, x: float) -> tuple[str, float]:
@@ -251,7 +251,7 @@ def proof(name: str, found: Proof, goal: Goal, width: float) -> Markup:
         parts.append(node("text", said, class_="tick", x=scale(value), y=height - 4, text_anchor="middle"))
     at = scale(goal.bound)
     said = _goal_text(goal)
-    half = format.text_width(said, FONT) / 2
+    half = format.text_width(said, FONT) * 0.57
     parts.append(node("line", class_="goal", x1=at, y1=16, x2=at, y2=height - 20))
     parts.append(node("text", said, class_="goal-name", x=min(max(at, half), width - half), y=11, text_anchor="middle"))
     left, right = scale(found.lower), scale(found.upper)

@@ -71,7 +71,7 @@ def records_of(task: TaskDocument, document: RunDocument, ledger: Ledger) -> lis
         for id in attempt.runs:
             stage = runs[id].stage if id in runs else ""
             what = f"{format.shorten(attempt.name, 60)} {stage}".strip()
-            found.append(Check(what, _short(id), _show(id)))
+            found.append(Check(what, "", _show(id)))
     return found
 
 

@@ -47,9 +47,11 @@ def count(value: float) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """``0.42 s``, ``38.1 s``, ``12 min 5 s``, ``3 h 12 min``."""
+    """``4.2 ms``, ``0.42 s``, ``38.1 s``, ``12 min 5 s``, ``3 h 12 min``."""
     if value is None:
         return ABSENT
+    if value < 0.0995:
+        return f"{1000 * value:.2g}\u00a0ms"
     if value < 99.95:
         return f"{value:.2f}\u00a0s" if value < 1 else f"{value:.1f}\u00a0s"
     whole = round(value)

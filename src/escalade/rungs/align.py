@@ -79,9 +79,7 @@ def _fits(sampler: TorchSampler, pair: Preference, context: int) -> bool:
 
 def _rendered(pairs: Sequence[Preference], prompter: Prompter) -> list[Preference]:
     """Preferences whose prompt is the text that will be served."""
-    return [
-        Preference(p.id, prompter.prompt(Pair(p.id, p.prompt, "")), p.chosen, p.rejected, p.group) for p in pairs
-    ]
+    return [Preference(p.id, prompter.prompt(Pair(p.id, p.prompt, "")), p.chosen, p.rejected, p.group) for p in pairs]
 
 
 def _start(job: Job) -> Path:

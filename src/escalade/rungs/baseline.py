@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from escalade.errors import BadInput
+from escalade.models.manifest import Manifest
 from escalade.rungs.baselines import METHODS, Baseline
 from escalade.rungs.job import Done, Job
-from escalade.models.manifest import Manifest
 
 
 def adapt(job: Job) -> Done:
     """Fits the baseline that the base names."""
     name = job.base.name
     _method(name).fit(job.train, job.facts, job.seed).save(job.out)
-    Manifest(
-        engine="baseline", facts=job.facts, rung="baseline", base=job.base, weights="own", method=name
-    ).write(job.out)
+    Manifest(engine="baseline", facts=job.facts, rung="baseline", base=job.base, weights="own", method=name).write(
+        job.out
+    )
     return Done()
 
 

@@ -35,9 +35,7 @@ def encode_tokens(tokenizer: Any, words: Sequence[str], context: int) -> tuple[I
     return kept, [first for first in firsts if first < room]
 
 
-def in_batches(
-    rows: Sequence[Ids], pad: int, network: Callable[[Tensor, Tensor], Tensor]
-) -> list[Tensor]:
+def in_batches(rows: Sequence[Ids], pad: int, network: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
     """The network's output for each row, in the order given; ``network`` gets ids and mask, both (B, T)."""
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i]), i))
     found: list[Tensor] = [torch.empty(0)] * len(rows)

@@ -51,7 +51,9 @@ class Scale:
         """Mean and standard deviation of each feature; a constant one is left alone."""
         deviation = features.std(0, dtype=np.float64)
         # Dividing by the square root of the width keeps rows near unit length, whatever the base's size.
-        return cls(features.mean(0, dtype=np.float64), np.where(deviation > 1e-6, deviation, 1) * features.shape[1] ** 0.5)
+        return cls(
+            features.mean(0, dtype=np.float64), np.where(deviation > 1e-6, deviation, 1) * features.shape[1] ** 0.5
+        )
 
     def apply(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Standardised rows."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from escalade.data import render_output
 from escalade.errors import BadInput
+from escalade.models.manifest import Manifest
 from escalade.records import Labelled, Record, Related, to_json
 from escalade.rungs.job import Done, Job
-from escalade.models.manifest import Manifest
 
 
 def zero_shot(job: Job) -> Done:

@@ -12,8 +12,7 @@ from escalade.catalogue.bases import KNOWN, licence_allows
 from escalade.catalogue.situation import SCRATCH_PARAMETERS
 from escalade.errors import BadInput
 from escalade.ledger import Bench, Run
-from escalade.models import describe
-from escalade.models import hub
+from escalade.models import describe, hub
 from escalade.project import Candidate, Limits
 from escalade.stages.workspace import Workspace
 from escalade.values import Base, Facts, Family, Refused, Shortlist, digest_of

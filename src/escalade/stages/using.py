@@ -17,8 +17,8 @@ from escalade.data.answers import spans
 from escalade.data.names import INPUT, TOKENS, folded
 from escalade.data.table import missing_column
 from escalade.errors import BadInput
-from escalade.models import manifest as manifests
 from escalade.models import describe
+from escalade.models import manifest as manifests
 from escalade.project import Candidate
 from escalade.protocols import Piece, Prediction, Predictor, Sampler, Sampling
 from escalade.records import Chat, Labelled, Message, Pair, Question, Record, Related, Tagged
@@ -95,7 +95,9 @@ def _open_bare(space: Workspace, name: str) -> Opened:
     context = base.context or 512
     if base.family != "encoder":
         sampler = TorchSampler(load_model(folder, "lm"), tokenizer, base.family, base.name, context)
-        prompter = Prompter(data.Template(name="plain", language="en", instruction="", layout="{{ input }}"), (), tokenizer)
+        prompter = Prompter(
+            data.Template(name="plain", language="en", instruction="", layout="{{ input }}"), (), tokenizer
+        )
         facts = Facts(kind="chat" if getattr(tokenizer, "chat_template", None) else "generation")
         return Opened(folder, facts, base, None, sampler, prompter.prompt, Sampling())
     kind, labels = _head_of(folder)
@@ -155,7 +157,11 @@ def answer(opened: Opened, records: Sequence[Record]) -> Iterator[Prediction]:
 
 def stream(opened: Opened, record: Record) -> Iterator[Piece] | None:
     """The answer in pieces; None where the model does not write text."""
-    if opened.sampler is None or opened.prompt is None or opened.facts.kind in ("classification", "token-classification"):
+    if (
+        opened.sampler is None
+        or opened.prompt is None
+        or opened.facts.kind in ("classification", "token-classification")
+    ):
         return None
     return opened.sampler.stream(opened.prompt(record), opened.sampling)
 

@@ -12,7 +12,7 @@ from escalade.report.parts import sentence
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0042, "0.00\u00a0s"), (0.42, "0.42\u00a0s"), (38.07, "38.1\u00a0s"), (99.97, "1\u00a0min 40\u00a0s"),
+    [(0.0042, "4.2\u00a0ms"), (0.42, "0.42\u00a0s"), (38.07, "38.1\u00a0s"), (99.97, "1\u00a0min 40\u00a0s"),
      (725.4, "12\u00a0min 5\u00a0s"), (3599.7, "1\u00a0h 0\u00a0min"), (11520, "3\u00a0h 12\u00a0min"), (None, "–")],
 )  # fmt: skip
 def test_seconds(value: float | None, shown: str) -> None:

@@ -19,6 +19,7 @@ from escalade.records import Labelled, Pair, Preference, Related, Tagged, Text
 from escalade.train.losses import IGNORE, cross_entropy_sum, learnt_logits
 from escalade.train.objectives.classify import Classify
 from escalade.train.objectives.clm import Clm
+from escalade.train.objectives.mlm import Mlm
 from escalade.train.objectives.preference import Dpo
 from escalade.train.objectives.sft import Sft
 from escalade.train.objectives.tag import Tag
@@ -248,6 +249,18 @@ def test_logits_of_learnt_places_are_those_of_the_whole(name: str) -> None:
     model.get_output_embeddings = lambda: None
     assert torch.allclose(picked, learnt_logits(model, batch), rtol=1e-5, atol=1e-5)
     assert picked.shape == (objective.counts(batch)["token"], model.config.vocab_size)
+
+
+@torch.no_grad()
+def test_an_encoders_masked_places_are_picked_before_its_output_layer() -> None:
+    model = presets.create(presets.preset("encoder", "50K", len(BERT), 32), 0)
+    objective = Mlm(BERT, 32)
+    row = objective.encode(Text("a", "the cat sat on the mat"))
+    assert row is not None
+    batch = objective.collate([row], [0])
+    whole = model(input_ids=batch["ids"], attention_mask=batch["mask"]).logits
+    assert torch.allclose(learnt_logits(model, batch), whole[batch["labels"] != IGNORE], rtol=1e-5, atol=1e-6)
+    assert not model.get_output_embeddings()._forward_pre_hooks
 
 
 def test_half_precision_logits_are_summed_in_single() -> None:

@@ -39,7 +39,8 @@ class Features:
         """Writes features.json (terms) and features.safetensors (weights)."""
         terms = [list(block.get_feature_names_out()) for block in self.blocks]
         (folder / "features.json").write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
-        save_file({str(i): block.idf_ for i, block in enumerate(self.blocks)}, folder / "features.safetensors")
+        weights = {str(i): np.ascontiguousarray(block.idf_) for i, block in enumerate(self.blocks)}
+        save_file(weights, folder / "features.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> Features:

@@ -54,7 +54,9 @@ class Logistic:
     def save(self, folder: Path) -> None:
         """Writes logistic.json (labels) and logistic.safetensors."""
         (folder / "logistic.json").write_text(json.dumps(self.labels, ensure_ascii=False), encoding="utf-8")
-        save_file({"weights": self.weights, "bias": self.bias}, folder / "logistic.safetensors")
+        # safetensors writes the buffer as it lies: a transposed array would come back scrambled.
+        numbers = {"weights": np.ascontiguousarray(self.weights), "bias": np.ascontiguousarray(self.bias)}
+        save_file(numbers, folder / "logistic.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> Logistic:

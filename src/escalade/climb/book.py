@@ -56,7 +56,7 @@ class LedgerBook:
         return count_look(self.ledger, self.test, self.climb, model)
 
     def finish(self, outcome: Outcome) -> None:
-        """Writes down what was decided. Attempts that time cut short are part of it: the budget is part of the climb."""
+        """Writes down what was decided, also of attempts that time cut short: the budget is part of the climb."""
         attempts = {tried.planned.id: [tried.status, tried.reason] for tried in outcome.attempts}
         self.ledger.note("finished", self.climb, {"attempts": attempts, "verdict": outcome.verdict})
 

@@ -119,7 +119,7 @@ class TaskSteps:
         return Adapted(model, run.measured.seconds, run.measured.peak_bytes, run.id)
 
     def _limit(self, planned: Planned) -> None:
-        """Under a budget, an attempt that takes far longer than forecast is stopped, so that it leaves others a chance."""
+        """Under a budget, an attempt that takes far longer than forecast is stopped: others should have a chance."""
         seconds = planned.predicted.seconds if planned.predicted else None
         if self.space.deadline is not None and seconds is not None:
             self.space.deadline = min(self.space.deadline, time.time() + max(30.0, OVERRUN * seconds))

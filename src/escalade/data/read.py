@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import zlib
 from pathlib import Path
 
@@ -62,14 +63,15 @@ def is_on_hub(source: str, base: Path) -> bool:
 
 def _is_file_name(source: str, base: Path) -> bool:
     """A known extension, something that exists, or what no hub name can look like."""
-    path = base / source
+    path = Path(os.path.normpath(base / source))
     known = source.lower().removesuffix(".gz").endswith(EXTENSIONS)
     beside_files = bool(path.suffix) and "/" in source and path.parent.is_dir()
     return known or path.exists() or beside_files or not is_hub_name(source)
 
 
 def _existing(source: str, base: Path) -> Path:
-    path = base / source
+    # Normalised by name: `../rows.csv` must be found although the project's own folder is not there yet.
+    path = Path(os.path.normpath(base / source))
     if path.is_file():
         return path
     if path.is_dir():

@@ -26,7 +26,8 @@ def card(model: Model, base: Base, facts: Facts, validation: Evaluation, data: s
         "---",
     ]
     rows = [
-        f"| {s.metric} | {s.value:.4f} | {s.lower:.4f} to {s.upper:.4f} | {s.n} | {s.clusters} {s.unit}s | {s.signature} |"
+        f"| {s.metric} | {s.value:.4f} | {s.lower:.4f} to {s.upper:.4f} "
+        f"| {s.n} | {s.clusters} {s.unit}s | {s.signature} |"
         for s in validation.scores
     ]
     body = [

@@ -82,7 +82,7 @@ def digest_from(name: str) -> str:
 
 
 def replace_tree(source: Path, target: Path) -> None:
-    """Puts a copy of ``source`` at ``target``, in place of what stood there, without a moment in which half is there."""
+    """Puts a copy of ``source`` at ``target``, in place of what stood there; at no moment is half of it there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     copy_tree(source, fresh)

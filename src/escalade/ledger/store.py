@@ -108,7 +108,7 @@ class Ledger:
         self,
         stage: str,
         version: int,
-        inputs: Mapping[str, Value | str | int | float | None],
+        inputs: Mapping[str, object],
         work: Callable[[Bench], Value],
         *,
         parents: Sequence[Run] = (),

@@ -22,7 +22,7 @@ class Manifest(Value):
     base: Base
     weights: Literal["own", "base", "adapter"]
     """Where the weights lie: in this folder, in the base's, or an adapter here on the base there."""
-    head: Literal["lm", "classify", "tag", "embed"] | None = None
+    head: Literal["lm", "mask", "classify", "tag", "embed"] | None = None
     """What the weights end in; None for baselines and remote models."""
     method: str | None = None
     """A baseline's name."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from escalade import data
 from escalade.catalogue.rungs import RUNGS
@@ -92,7 +94,7 @@ def adapt(space: Workspace, facts_of: Data, assignment: Assignment, parents: lis
             findings=done.findings,
         )
 
-    run = space.ledger.perform("adapt", VERSION, inputs_of(facts_of, assignment), work, parents=parents)  # type: ignore[arg-type]
+    run = space.ledger.perform("adapt", VERSION, inputs_of(facts_of, assignment), work, parents=parents)
     return Model.model_validate_json(json.dumps(run.output)), run
 
 
@@ -100,12 +102,12 @@ def _start_folder(space: Workspace, assignment: Assignment) -> Path | None:
     return space.ledger.path(assignment.start.artifact) if assignment.start else None
 
 
-def listener(space: Workspace, bench: Bench, name: str) -> object:
+def listener(space: Workspace, bench: Bench, name: str) -> Callable[[dict[str, Any]], None]:
     """Turns the engine's events into progress, and writes every tenth step and all else into the diary."""
 
-    def on_event(event: dict[str, object]) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if event.get("event") == "step":
-            step, steps = float(event["step"]), float(event["steps"])  # type: ignore[arg-type]
+            step, steps = event["step"], event["steps"]
             space.reporter.progress(name, step, steps, f"loss {event['loss']:.3f}")
             if step % 10:
                 return

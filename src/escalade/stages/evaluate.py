@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,5 +100,5 @@ def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:
     for line in path.read_text(encoding="utf-8").split("\n"):
         if line:
             said = json.loads(line)
-            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items() if k != "id"}
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items() if k != "id"}
             yield said["id"], Prediction(**fields)

@@ -103,8 +103,8 @@ def _open_bare(space: Workspace, name: str) -> Opened:
     kind, labels = _head_of(folder)
     if kind is not None:
         facts = Facts(kind=kind, labels=labels)
-        head = "tag" if kind == "token-classification" else "classify"
-        predictor: Predictor = HeadPredictor(load_model(folder, head, labels), tokenizer, facts, context)
+        model = load_model(folder, "tag" if kind == "token-classification" else "classify", labels)
+        predictor: Predictor = HeadPredictor(model, tokenizer, facts, context)
     else:
         facts = Facts(kind="embedding")
         predictor = EmbedPredictor(load_model(folder, "embed"), tokenizer, context)

@@ -44,15 +44,15 @@ class RungCard:
 
 
 def _no(name: str, key: str, **facts: Setting) -> Refused:
-    return Refused(name=name, key=f"rungs.{key}", facts=facts)
+    return Refused(name=name, key=key, facts=facts)
 
 
 def _needs_weights(name: str, s: Situation) -> Refused | None:
     """For rungs that train or read a pretrained model on this machine."""
     if s.base.source == "scratch":
-        return _no(name, "needs_pretrained", base=s.base.name)
+        return _no(name, "rungs.needs_pretrained", base=s.base.name)
     if s.base.source == "api":
-        return _no(name, "needs_weights", base=s.base.name)
+        return _no(name, "rungs.needs_weights", base=s.base.name)
     return None
 
 
@@ -60,32 +60,32 @@ def _fits_family(name: str, s: Situation) -> Refused | None:
     """Whether the family can do the kind at all."""
     kinds_of_encoders: tuple[Kind, ...] = ("classification", "relation-extraction", "token-classification", "embedding")
     if s.base.family == "encoder" and s.facts.kind not in kinds_of_encoders:
-        return _no(name, "encoder_cannot", kind=s.facts.kind)
+        return _no(name, "rungs.encoder_cannot", kind=s.facts.kind)
     if s.base.family != "encoder" and s.facts.kind == "embedding":
-        return _no(name, "encoder_only", kind=s.facts.kind)
+        return _no(name, "rungs.encoder_only", kind=s.facts.kind)
     return None
 
 
 def _only_baseline(s: Situation) -> Refused | None:
-    return None if s.base.family == "none" else _no("baseline", "baseline_without_base")
+    return None if s.base.family == "none" else _no("baseline", "rungs.baseline_without_base")
 
 
 def _probe_refused(s: Situation) -> Refused | None:
     if s.facts.kind not in (*LABEL_KINDS, "token-classification"):
-        return _no("probe", "labels_only", kind=s.facts.kind)
+        return _no("probe", "rungs.labels_only", kind=s.facts.kind)
     return _needs_weights("probe", s)
 
 
 def _prompt_refused(name: str) -> Callable[[Situation], Refused | None]:
     def refusal(s: Situation) -> Refused | None:
         if s.base.source == "scratch":
-            return _no(name, "needs_pretrained", base=s.base.name)
+            return _no(name, "rungs.needs_pretrained", base=s.base.name)
         if s.facts.kind == "embedding" and name == "zero_shot":
             return _fits_family(name, s)
         if not s.generative:
-            return _no(name, "encoder_unprompted")
+            return _no(name, "rungs.encoder_unprompted")
         if name == "few_shot" and _demonstrations(s) == 0:
-            return _no(name, "no_room", context=s.base.context or 0)
+            return _no(name, "rungs.no_room", context=s.base.context or 0)
         return _fits_family(name, s)
 
     return refusal
@@ -93,23 +93,23 @@ def _prompt_refused(name: str) -> Callable[[Situation], Refused | None]:
 
 def _lora_refused(s: Situation) -> Refused | None:
     if s.facts.kind == "embedding":
-        return _no("lora", "no_objective", kind=s.facts.kind)
+        return _no("lora", "rungs.no_objective", kind=s.facts.kind)
     return _needs_weights("lora", s) or _fits_family("lora", s)
 
 
 def _full_refused(s: Situation) -> Refused | None:
     if s.facts.kind == "embedding":
-        return _no("full", "no_objective", kind=s.facts.kind)
+        return _no("full", "rungs.no_objective", kind=s.facts.kind)
     if s.base.source == "api":
-        return _no("full", "needs_weights", base=s.base.name)
+        return _no("full", "rungs.needs_weights", base=s.base.name)
     return _fits_family("full", s)
 
 
 def _dpo_refused(s: Situation) -> Refused | None:
     if not s.preferences:
-        return _no("dpo", "no_preferences")
+        return _no("dpo", "rungs.no_preferences")
     if s.base.family != "decoder":
-        return _no("dpo", "decoder_only")
+        return _no("dpo", "rungs.decoder_only")
     return _needs_weights("dpo", s)
 
 

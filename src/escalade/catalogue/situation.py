@@ -9,7 +9,7 @@ from escalade.values import Base, Facts, Value
 TEXT_KINDS = ("question-answering", "summarization", "translation", "generation", "chat")
 LABEL_KINDS = ("classification", "relation-extraction")
 
-FLOPS_PER_CORE = 20e9
+FLOPS_PER_CORE = 27e9
 """Float32 operations a second that small Transformer steps reach on one processor core (measured on two cores of a
 server processor with AVX2: 30 to 60e9 for both). Only used to order attempts and to fit them into the budget; what an
 attempt really took is recorded beside it."""
@@ -63,7 +63,7 @@ class Situation(Value):
     def training_seconds(self, rows: float, factor: float = 3.0) -> float:
         """Time of one pass over ``rows`` rows at ``factor`` forwards each, and what each step takes by itself."""
         steps = math.ceil(rows / 16)
-        return factor * self.forward_seconds(rows * self.row_tokens) + 0.03 * steps
+        return factor * self.forward_seconds(rows * self.row_tokens) + 0.05 * steps
 
     def answering_seconds(self, rows: int, prompt_tokens: float | None = None) -> float:
         """Time to answer ``rows`` records: labels by one reading each, texts token by token in batches of 32."""

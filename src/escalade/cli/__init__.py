@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from typing import Any
 
 import click
 
 from escalade import messages
+from escalade.cli.usage import Chooser, explained
 from escalade.errors import EscaladeError
 
 VERBS = (
@@ -17,7 +19,7 @@ VERBS = (
 )  # fmt: skip
 
 
-class Verbs(click.Group):
+class Verbs(Chooser):
     """The group of verbs; a verb's module is imported when it runs, never to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,7 +77,8 @@ def _language_first(given: list[str]) -> list[str]:
             rest.append(given[i])
             i += 1
     messages.use(chosen)
-    return rest
+    # One that there is no text in is left for the group's own option to refuse.
+    return rest if chosen in (None, *messages.LANGUAGES) else ["--lang", str(chosen), *rest]
 
 
 def _exit_code(given: list[str]) -> int:
@@ -86,12 +89,7 @@ def _exit_code(given: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.UsageError as error:
-        place = error.ctx.command_path if error.ctx else "escalade"
-        problem = {
-            "key": "cli.usage", "place": place, "cause": error.format_message(),
-            "cure": messages.text("cli.see_help", place=place),
-        }  # fmt: skip
-        _show(problem, as_json)
+        _show(explained(error, given).to_json(), as_json)
         return 2
     except (KeyboardInterrupt, click.Abort):
         _show({"key": "cli.stopped", "place": "", "cause": messages.text("cli.stopped"), "cure": ""}, as_json)
@@ -103,6 +101,11 @@ def _exit_code(given: list[str]) -> int:
         # Whoever read the output has had enough.
         sys.stderr.close()
         return 0
+    except Exception as error:
+        # Our fault: what it takes to find it goes to stderr, and who asked for JSON still gets one document.
+        traceback.print_exc()
+        _show(EscaladeError("cli.our_fault", problem=f"{type(error).__name__}: {error}").to_json(), as_json)
+        return 1
 
 
 def _show(problem: dict[str, Any], as_json: bool) -> None:

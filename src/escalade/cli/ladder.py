@@ -12,6 +12,8 @@ _VERDICTS = {
     "not confirmed": "cli.verdict_not_confirmed",
     "no-go": "cli.verdict_no_go",
 }
+_STATUSES = {"failed": "ladder.failed", "stopped": "ladder.stopped", "not tried": "ladder.not_tried"}
+_COLUMNS = ("ladder.attempt", "ladder.score", "ladder.versus", "ladder.predicted", "ladder.took")
 
 
 def show(document: RunDocument) -> None:
@@ -27,13 +29,10 @@ def show_task(task: TaskDocument, document: RunDocument) -> None:
     done = [a for a in attempts if a.status == "done"]
     console.print_text(f"{task.name}: {task.kind}, {target_text(task)}")
     if done:
-        names = ("attempt", "score", "versus", "predicted", "took")
-        columns = [messages.text(f"ladder.{name}") for name in names]
-        console.print_table(columns, [_row(a, task) for a in done])
-    for status in ("failed", "stopped", "not tried"):
+        console.print_table([messages.text(key) for key in _COLUMNS], [_row(a, task) for a in done])
+    for status, key in _STATUSES.items():
         for reason, fitting in _by_reason([a for a in attempts if a.status == status]).items():
-            said = messages.text("ladder." + status.replace(" ", "_"))
-            console.print_wrapped(f"  {said}: {', '.join(fitting)}: {reason}")
+            console.print_wrapped(f"  {messages.text(key)}: {', '.join(fitting)}: {reason}")
     if task.test:
         console.print_text(messages.text("ladder.test", score=score_text(task.test), n=task.test.n))
     verdict = messages.text(_VERDICTS[task.verdict])

@@ -39,7 +39,7 @@ def command(
     reporter = console.ConsoleReporter(quiet)
     space = open_workspace(Path("."), reporter)
     if data is not None and not data.exists():
-        raise BadInput("data.missing_file", place=data, similar="")
+        raise BadInput("data.missing_file", place=data, folder=data.parent.resolve())
     if data is None and not texts:
         texts = _piped()
     try:

@@ -10,15 +10,19 @@ import click
 
 from escalade import messages
 from escalade.cli import console
+from escalade.cli.usage import Chooser
 from escalade.errors import BadInput, Damaged
 from escalade.ledger import Ledger, Run
 from escalade.ledger.share import pull, push
 from escalade.stages.workspace import Reporter, Workspace, open_workspace
 
 
-@click.group(help="What happened: list, show, verify, share.")
-def command() -> None:
+@click.group(cls=Chooser, invoke_without_command=True, help="What happened: list, show, verify, share.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """The verbs of the ledger."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 _where = click.option(

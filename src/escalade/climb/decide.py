@@ -160,14 +160,18 @@ class Climber:
     on_attempt: Callable[[Tried], None] | None = None
 
     def climb(self) -> Outcome:
-        """Tries attempts, cheapest first, until one passes on validation; then opens the test split once."""
+        """Tries attempts, cheapest first, until one passes on validation; then opens the test split once.
+
+        Where no target was given there is none to stop at: all that the budget allows is tried.
+        """
+        given = self.target is not None
         attempts: list[Tried] = []
         best: Tried | None = None
         passed = False
         for planned in sorted(self.steps.planned(), key=_order):
             if self.target is None and not planned.is_baseline:
                 self.target = self._beat_baselines(attempts)
-            tried = self._try(planned, attempts, best, passed)
+            tried = self._try(planned, attempts, best, passed and given)
             attempts.append(tried)
             if self.on_attempt:
                 self.on_attempt(tried)

@@ -25,6 +25,8 @@ from escalade.values import Release, Verdict, digest_of
 
 _WORST: tuple[Verdict, ...] = ("no-go", "not met", "not confirmed", "met")
 RELEASES = "releases"
+RESERVE = 0.1
+"""Share of the budget kept for the end: the test split, the release, and its second grading."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ def _deadline(project: Project, began: float, number: int) -> float | None:
     """Each task may use its share of the time, and what the tasks before it left over."""
     if project.budget.time is None:
         return None
-    return began + project.budget.time * (number + 1) / len(project.tasks)
+    return began + (1 - RESERVE) * project.budget.time * (number + 1) / len(project.tasks)
 
 
 def open_steps(project: Project, space: Workspace, checked: Checked) -> TaskSteps:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from escalade.models.encoding import cut_prompt, encode_prompt, encode_words
+from escalade.models.encoding import cut_prompt, cut_words, encode_prompt, encode_words
 from escalade.models.heads import embed
 from escalade.values import Family
 
@@ -25,14 +25,7 @@ def encode_text(tokenizer: Any, text: str, context: int, family: Family = "encod
 
 def encode_tokens(tokenizer: Any, words: Sequence[str], context: int) -> tuple[Ids, list[int]]:
     """Words as ids, and the place of each word's first token; words beyond the context have none."""
-    ids, firsts = encode_words(tokenizer, words)
-    if len(ids) <= context:
-        return ids, firsts
-    # The closing special token stays: the network was trained to see one.
-    closing = len(ids) - (firsts[-1] + 1) > 0 and ids[-1] in tokenizer.all_special_ids
-    kept = ids[: context - 1] + [ids[-1]] if closing else ids[:context]
-    room = context - 1 if closing else context
-    return kept, [first for first in firsts if first < room]
+    return cut_words(tokenizer, *encode_words(tokenizer, words), context)
 
 
 def in_batches(rows: Sequence[Ids], pad: int, network: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:

@@ -15,6 +15,7 @@ from escalade.values import Data, Facts, Split, SplitName, digest_of
 
 VERSION = 1
 RECORDS = "records.jsonl"
+REFUSED = "refused.jsonl"
 
 
 def ingest(space: Workspace, task: Task, *, seed: int, language: str | None) -> tuple[Data, Run]:
@@ -35,13 +36,17 @@ def ingest(space: Workspace, task: Task, *, seed: int, language: str | None) -> 
         tell(space, task, prepared)
         splits = {name: _keep(bench, name, records) for name, records in prepared.splits.items()}
         preferences = _keep_preferences(bench, prepared)
+        account = _keep_account(bench, prepared)
+        if prepared.refused:
+            listed = space.ledger.path(account) / REFUSED
+            space.reporter.say("stages.rows_refused", task=task.name, count=len(prepared.refused), file=listed)
         return Data(
             facts=prepared.facts,
             train=splits["train"],
             validation=splits["validation"],
             test=splits["test"],
             preferences=preferences,
-            account=_keep_account(bench, prepared),
+            account=account,
         )
 
     run = space.ledger.perform("ingest", VERSION, inputs, work)
@@ -68,6 +73,9 @@ def tell(space: Workspace, task: Task, prepared: data.Prepared) -> None:
     columns = prepared.columns.model_dump(exclude_defaults=True)
     shown = ", ".join(f"{k}={'+'.join(v) if isinstance(v, list | tuple) else v}" for k, v in columns.items())
     say("stages.columns", task=task.name, columns=shown)
+    for pair in prepared.account["duplicates"]["between"]:
+        if (pair["first"], pair["second"]) == ("train", "test") and pair["same"] + pair["near"]:
+            say("stages.duplicates", task=task.name, exact=pair["same"], near=pair["near"])
     unseen = prepared.account.get("unseen_labels") or []
     if unseen:
         say("stages.unseen_labels", task=task.name, labels=", ".join(map(str, unseen)))
@@ -98,7 +106,7 @@ def _keep_account(bench: Bench, prepared: data.Prepared) -> str:
     folder.mkdir(exist_ok=True)
     write_json(folder / "account.json", prepared.account)
     lines = [json.dumps(row.to_json(), ensure_ascii=False, sort_keys=True) for row in prepared.refused]
-    (folder / "refused.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    (folder / REFUSED).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return bench.keep(folder)
 
 

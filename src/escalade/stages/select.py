@@ -55,7 +55,11 @@ def pin(space: Workspace, candidate: Candidate, facts: Facts) -> Base:
 def pin_all(space: Workspace, candidates: Sequence[Candidate], facts: Facts) -> list[Base]:
     """Every candidate pinned; with none named, the known small models that are on this machine already."""
     if candidates:
-        return [pin(space, candidate, facts) for candidate in candidates]
+        bases = [pin(space, candidate, facts) for candidate in candidates]
+        for base in bases:
+            if base.api is not None:
+                space.reporter.say("stages.api_leaves", name=base.name, api=base.api)
+        return bases
     found = []
     for known in KNOWN:
         if (folder := hub.on_this_machine(known)) is not None:

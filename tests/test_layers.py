@@ -15,7 +15,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "escalade"
 
-GROUND = ("messages", "errors", "values", "records", "protocols", "project", "document")
+GROUND = ("messages", "errors", "values", "records", "protocols", "mistakes", "project", "document")
 """Floor 0, from left to right: each may import what stands to its left."""
 
 FLOORS = (

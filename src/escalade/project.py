@@ -6,48 +6,61 @@ refused with the key it stands at, what is wrong, and a suggestion.
 
 from __future__ import annotations
 
-import difflib
 import re
-import types
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from escalade.errors import BadInput
+from escalade.mistakes import explained
 from escalade.values import Kind
 
 FILE = "escalade.yaml"
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_BYTES = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"b": 1.0} | {f"{letter}b": 1e3**i for i, letter in enumerate("kmgt", 1)}
+_BYTES |= {f"{letter}ib": 1024.0**i for i, letter in enumerate("kmgt", 1)}
 
 
 def seconds(value: object) -> object:
-    """``90``, ``"90s"``, ``"5m"``, ``"1h30m"``, ``"300ms"`` as seconds; anything else is passed on to be refused."""
-    if not isinstance(value, str):
+    """``90``, ``"90s"``, ``"5m"``, ``"1h30m"``, ``"300ms"`` as seconds."""
+    if _is_number(value):
         return value
-    if match := re.fullmatch(r"\s*([\d.]+)\s*ms\s*", value):
-        return float(match[1]) / 1000
-    parts = re.findall(r"([\d.]+)\s*([smhd])", value)
-    if not parts or re.sub(r"([\d.]+)\s*([smhd])", "", value).strip():
-        return value
+    parts = re.findall(rf"{_NUMBER}\s*(ms|[smhd])\s*", value) if isinstance(value, str) else []
+    if not parts or re.sub(rf"{_NUMBER}\s*(ms|[smhd])\s*", "", str(value)).strip():
+        raise PydanticCustomError("not_a_time", "not a time")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def size_in_bytes(value: object) -> object:
-    """``"4GB"`` as bytes; anything else is passed on to be refused."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?i?B)\s*", value)):
-        return float(match[1]) * _BYTES.get(match[2], 1)
-    return value
+    """``"4GB"`` as bytes."""
+    if _is_number(value):
+        return value
+    match = (
+        re.fullmatch(rf"\s*{_NUMBER}\s*((?:[KMGT]i?)?B)\s*", value, re.IGNORECASE) if isinstance(value, str) else None
+    )
+    if match is None:
+        raise PydanticCustomError("not_a_size", "not a size")
+    return float(match[1]) * _BYTES[match[2].lower()]
 
 
 def money(value: object) -> object:
-    """``"5 USD"`` or ``5`` as an amount in US dollars; anything else is passed on to be refused."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*\$?\s*([\d.]+)\s*(USD)?\s*", value)):
-        return float(match[1])
-    return value
+    """``"5 USD"`` or ``5`` as an amount in US dollars."""
+    if _is_number(value):
+        return value
+    match = re.fullmatch(rf"\s*\$?\s*{_NUMBER}\s*(USD)?\s*", value, re.IGNORECASE) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("not_money", "not an amount")
+    return float(match[1])
+
+
+def _is_number(value: object) -> bool:
+    """True for numbers and for None, which a key may have; ``yes`` and ``no`` are none."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _one_as_many(value: object) -> object:
@@ -122,7 +135,7 @@ class Target(Section):
     @model_validator(mode="after")
     def _one_bound(self) -> Target:
         if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("needs exactly one of at_least and at_most")
+            raise PydanticCustomError("one_bound", "exactly one bound")
         return self
 
     @property
@@ -136,13 +149,17 @@ class Target(Section):
         return self.at_least is not None
 
 
+def _as_sources(value: object) -> object:
+    return {"train": value} if isinstance(value, str) else value
+
+
 class Task(Section):
     """One thing the project must do."""
 
     name: str = Field("task", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     kind: Kind | None = None
     """Guessed from the columns where left out."""
-    data: Annotated[Sources, BeforeValidator(lambda v: {"train": v} if isinstance(v, str) else v)]
+    data: Annotated[Sources, BeforeValidator(_as_sources, json_schema_input_type=str | Sources)]
     columns: Columns = Columns()
     split: SplitRule = SplitRule()
     preferences: str | None = None
@@ -215,7 +232,9 @@ class Project(Section):
     """Which licences are acceptable."""
     tasks: tuple[Task, ...] = Field(min_length=1)
     keep: tuple[Keep, ...] = ()
-    candidates: tuple[Annotated[Candidate, BeforeValidator(_as_candidate)], ...] = ()
+    candidates: tuple[
+        Annotated[Candidate, BeforeValidator(_as_candidate, json_schema_input_type=str | Candidate)], ...
+    ] = ()
     rungs: tuple[str, ...] | None = None
     """The rungs that may be tried; all that apply where left out."""
     budget: Budget = Budget()
@@ -226,8 +245,28 @@ class Project(Section):
     def _names_differ(self) -> Project:
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
-            raise ValueError("two tasks have the same name")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise PydanticCustomError("same_name", "two tasks have one name", {"name": twice})
         return self
+
+
+class _TwiceError(Exception):
+    def __init__(self, key: object, line: int) -> None:
+        self.key, self.line = key, line
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys differ."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise _TwiceError(key.value, key.start_mark.line + 1)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load(path: Path) -> Project:
@@ -247,7 +286,9 @@ def load(path: Path) -> Project:
     except UnicodeDecodeError as error:
         raise BadInput("project.not_utf8", place=file, position=error.start) from None
     try:
-        said = yaml.safe_load(content)
+        said = yaml.load(content, _Loader)
+    except _TwiceError as error:
+        raise BadInput("project.key_twice", place=f"{file}, line {error.line}", key=error.key) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}, line {mark.line + 1}" if mark else file
@@ -262,64 +303,9 @@ def parse(said: dict[str, Any], place: str = "project") -> Project:
     try:
         return Project.model_validate(said)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise _explained(first, place) from None
+        raise explained(error, Project, place) from None
 
 
 def schema() -> dict[str, Any]:
     """JSON schema of the project file."""
     return Project.model_json_schema() | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-
-
-def _explained(problem: Any, place: str) -> BadInput:
-    """One pydantic error as a sentence with its place in the file."""
-    steps = [step for step in problem["loc"] if not str(step).startswith("function-")]
-    where = f"{place}, {_key_path(steps)}" if steps else place
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(steps[:-1])
-        close = difflib.get_close_matches(str(steps[-1]), known, n=1, cutoff=0.5)
-        if close:
-            return BadInput("project.unknown_key_close", place=where, key=steps[-1], close=close[0])
-        return BadInput("project.unknown_key", place=where, key=steps[-1], known=", ".join(known))
-    if problem["type"] == "missing":
-        return BadInput("project.key_needed", place=where, key=steps[-1])
-    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
-    given = problem["input"] if isinstance(problem["input"], str | int | float | bool) else None
-    if given is None:
-        return BadInput("project.wrong", place=where, problem=message)
-    return BadInput("project.wrong_value", place=where, problem=message, given=given)
-
-
-def _key_path(steps: list[Any]) -> str:
-    said = ""
-    for step in steps:
-        said += f"[{step}]" if isinstance(step, int) else f".{step}" if said else str(step)
-    return said
-
-
-def _keys_at(steps: list[Any]) -> list[str]:
-    """The keys that the section reached by ``steps`` knows."""
-    section: Any = Project
-    for step in steps:
-        if isinstance(step, int):
-            continue
-        field = section.model_fields.get(step) if _is_section(section) else None
-        if field is None:
-            break
-        section = _section_in(field.annotation)
-    return sorted(section.model_fields) if _is_section(section) else []
-
-
-def _section_in(annotation: Any) -> Any:
-    """The Section class inside ``tuple[Annotated[X, ...], ...]``, ``X | None`` and the like."""
-    if _is_section(annotation):
-        return annotation
-    if typing.get_origin(annotation) in (tuple, list, typing.Union, types.UnionType, Annotated):
-        for inner in typing.get_args(annotation):
-            if found := _section_in(inner):
-                return found
-    return None
-
-
-def _is_section(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, BaseModel)

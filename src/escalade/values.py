@@ -40,7 +40,8 @@ def canonical(value: Any) -> str:
 
 def digest_of(value: Any) -> str:
     """``b2:`` and 32 hex digits: BLAKE2b-128 of the canonical JSON."""
-    return "b2:" + hashlib.blake2b(canonical(value).encode(), digest_size=16).hexdigest()
+    # A lone surrogate, as a file's name or an escape in JSON may hold, is no UTF-8; its digest is one all the same.
+    return "b2:" + hashlib.blake2b(canonical(value).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 class Value(BaseModel):

@@ -14,6 +14,7 @@ from escalade.catalogue.metrics import card
 from escalade.cli import console
 from escalade.cli.ladder import show
 from escalade.errors import BadInput
+from escalade.ledger import files
 from escalade.project import Project
 
 HEADER = "# written by `escalade run --data`"
@@ -122,7 +123,7 @@ def write_project(root: Path, text: str) -> None:
     file = root / projects.FILE
     if file.exists() and not file.read_text(encoding="utf-8").startswith(HEADER):
         raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
-    file.write_text(text, encoding="utf-8")
+    files.write(file, text.encode())
 
 
 def _from(root: Path, source: str) -> str:

@@ -71,12 +71,13 @@ def count_look(ledger: Ledger, test: str, who: str, model: Model) -> int:
         model: What is looked at; the same model for the same reason counts once.
     """
     mine = digest_of([who, model.artifact])
-    numbers = {note["by"]: int(note["look"]) for note in ledger.notes("looks").values() if note["test"] == test}
-    if mine not in numbers:
-        numbers[mine] = 1 + max(numbers.values(), default=0)
-        name = digest_of([test, numbers[mine]])
-        ledger.note("looks", name, {"test": test, "look": numbers[mine], "by": mine})
-    return numbers[mine]
+    with ledger.holding(f"looks {test}", "looks"):
+        numbers = {note["by"]: int(note["look"]) for note in ledger.notes("looks").values() if note["test"] == test}
+        if mine not in numbers:
+            # Ledgers that were brought together may hold the same number twice: each was a look.
+            numbers[mine] = 1 + max(len(numbers), *numbers.values(), 0)
+            ledger.note("looks", digest_of([test, mine]), {"test": test, "look": numbers[mine], "by": mine})
+        return numbers[mine]
 
 
 def begin(ledger: Ledger, project: str) -> float:

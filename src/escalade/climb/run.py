@@ -161,8 +161,10 @@ def place_release(space: Workspace, release: Release, name: str) -> Path:
     """Puts a release where a person finds it: ``releases/NAME`` beside the project file, a copy of the artifact."""
     folder = space.root / RELEASES / name
     source = space.ledger.path(release.artifact)
-    if not folder.exists() or files.tree_digest(folder) != release.artifact:
-        files.replace_tree(source, folder)
+    with space.ledger.holding(f"{RELEASES}/{name}", RELEASES):
+        files.clear_leftovers(folder)
+        if not folder.exists() or files.tree_digest(folder) != release.artifact:
+            files.replace_tree(source, folder)
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -95,3 +96,11 @@ def replace_tree(source: Path, target: Path) -> None:
     else:
         os.replace(fresh, target)
     sync_folder(target.parent)
+
+
+def clear_leftovers(target: Path) -> None:
+    """Deletes what a killed ``replace_tree`` left beside its target; for the only writer there is."""
+    leftover = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{32}(\.old)?\.tmp")
+    for path in target.parent.glob(".*.tmp"):
+        if leftover.fullmatch(path.name):
+            shutil.rmtree(path)

@@ -12,8 +12,8 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ _BEAT = 20.0
 """Seconds between heartbeats of a held lease."""
 _SILENCE = 120.0
 """Seconds without one after which a holder on another host is taken for dead."""
+_ALL = "*"
+"""The name of the lease that stands for every other."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,15 @@ class Index:
             connection.close()
 
     def sound(self) -> bool:
-        """False where the file is not a database that can be read."""
+        """False where the file is not a database that can be read; one that is merely locked is sound."""
         try:
             with self._connect() as connection:
                 return bool(connection.execute("PRAGMA quick_check").fetchone()[0] == "ok")
-        except sqlite3.DatabaseError:
-            return False
+        except sqlite3.DatabaseError as error:
+            # The low byte is the kind of error, the rest its details.
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                return False
+            raise
 
     def add(self, id: str, stage: str, started: str, output_digest: str) -> None:
         """Lists a run."""
@@ -106,27 +111,37 @@ class Index:
             found = connection.execute("SELECT time, kind, facts FROM events WHERE run = ? ORDER BY rowid", (run,))
             return [(when, kind, json.loads(facts)) for when, kind, facts in found]
 
-    def holder(self, name: str) -> Holder | None:
-        """Who holds a lease; None where nobody who is alive does."""
-        with self._connect() as connection:
-            return _living(connection, name)
-
     def holders(self) -> dict[str, Holder]:
         """Every lease held by somebody alive."""
         with self._connect() as connection:
-            names = [row[0] for row in connection.execute("SELECT name FROM leases")]
-            return {name: holder for name in names if (holder := _living(connection, name))}
+            return _living(connection)
 
     @contextmanager
     def lease(self, name: str, what: str) -> Iterator[None]:
         """Holds a name for the length of the block.
 
         Raises:
-            Busy: Another process holds it.
+            Busy: Another process, or another thread of this one, holds it, or everything.
         """
-        self._take(name, what)
+        with self._held(name, what, lambda held: name in held or _ALL in held):
+            yield
+
+    @contextmanager
+    def lease_of_all(self, what: str) -> Iterator[None]:
+        """Holds everything for the length of the block: nobody else has a lease or gets one.
+
+        Raises:
+            Busy: Another process holds something.
+        """
+        with self._held(_ALL, what, bool):
+            yield
+
+    @contextmanager
+    def _held(self, name: str, what: str, blocks: Callable[[dict[str, Holder]], bool]) -> Iterator[None]:
+        mine = (name, os.getpid(), _born(os.getpid()), socket.gethostname())
+        self._take(mine, what, blocks)
         done = threading.Event()
-        beating = threading.Thread(target=self._beat, args=(name, done), daemon=True)
+        beating = threading.Thread(target=self._beat, args=(mine, done), daemon=True)
         beating.start()
         try:
             yield
@@ -134,37 +149,49 @@ class Index:
             done.set()
             beating.join()
             with self._connect() as connection:
-                connection.execute("DELETE FROM leases WHERE name = ? AND pid = ?", (name, os.getpid()))
+                connection.execute("DELETE FROM leases WHERE " + _MINE, mine)
 
-    def _take(self, name: str, what: str) -> None:
+    def _take(self, mine: _Mine, what: str, blocks: Callable[[dict[str, Holder]], bool]) -> None:
         now = time.time()
         with self._connect() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                if holder := _living(connection, name):
-                    raise Busy("ledger.busy", place=name, pid=holder.pid, host=holder.host, what=holder.what)
-                row = (name, os.getpid(), _born(os.getpid()), socket.gethostname(), what, now, now)
-                connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                held = _living(connection)
+                if blocks(held):
+                    place = next(name for name in (mine[0], _ALL, *held) if name in held)
+                    first = held[place]
+                    raise Busy("ledger.busy", place=place, pid=first.pid, host=first.host, what=first.what)
+                connection.execute(
+                    "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)", (*mine, what, now, now)
+                )
             finally:
                 connection.execute("COMMIT")
 
-    def _beat(self, name: str, done: threading.Event) -> None:
+    def _beat(self, mine: _Mine, done: threading.Event) -> None:
         while not done.wait(_BEAT):
-            with self._connect() as connection:
-                connection.execute("UPDATE leases SET beat = ? WHERE name = ?", (time.time(), name))
+            # A beat that the database had no time for is made up for by the next one.
+            with suppress(sqlite3.OperationalError), self._connect() as connection:
+                connection.execute("UPDATE leases SET beat = ? WHERE " + _MINE, (time.time(), *mine))
 
 
-def _living(connection: sqlite3.Connection, name: str) -> Holder | None:
-    row = connection.execute("SELECT pid, born, host, what, since, beat FROM leases WHERE name = ?", (name,)).fetchone()
-    holder = Holder(*row) if row else None
-    return holder if holder and holder.alive else None
+_Mine = tuple[str, int, str, str]
+_MINE = "name = ? AND pid = ? AND born = ? AND host = ?"
+"""A lease of this very process: one that was taken over meanwhile is somebody else's."""
+
+
+def _living(connection: sqlite3.Connection) -> dict[str, Holder]:
+    rows = connection.execute("SELECT name, pid, born, host, what, since, beat FROM leases ORDER BY since")
+    held = {name: Holder(*facts) for name, *facts in rows}
+    return {name: holder for name, holder in held.items() if holder.alive}
 
 
 def _born(pid: int) -> str:
     """When a process began, in the kernel's ticks; empty where it is gone (a pid alone may have been given anew)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except FileNotFoundError:
+        facts = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        # A zombie has ended; only its parent has not asked yet.
+        return "" if facts[0] in "ZX" else facts[19]
+    except (FileNotFoundError, ProcessLookupError):
         pass
     try:
         os.kill(pid, 0)

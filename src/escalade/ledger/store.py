@@ -18,16 +18,22 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from escalade.errors import Busy, Damaged
-from escalade.ledger import files
+from escalade.ledger import files, note
 from escalade.ledger.index import Index
 from escalade.ledger.run import Measured, Run, identity, packages
 from escalade.values import Value, digest_of
+
+_PATIENCE = 0.2
+"""Seconds between two looks at whether a lease is free."""
+_LEFTOVERS = ("runs/.*.tmp", "artifacts/.*.tmp", "notes/*/.*.tmp")
+"""What a killed write leaves behind."""
 
 
 @dataclass
@@ -38,6 +44,13 @@ class Bench:
     folder: Path
     ledger: Ledger
     kept: list[str] = field(default_factory=list)
+
+    def new(self, name: str) -> Path:
+        """An empty folder to be kept: what a killed process left half-made in it is gone."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
 
     def keep(self, path: Path) -> str:
         """Stores a file or folder as an artifact of this run and returns its digest."""
@@ -67,6 +80,7 @@ class Ledger:
         root: The folder; made at the first write.
         waiting: Called once with a sentence's facts when another process is at work on what this one needs.
         stale: Called with a run that was recorded under other package versions and is used all the same.
+        still: Asked again and again while waiting; what it raises ends the waiting.
     """
 
     def __init__(
@@ -75,6 +89,7 @@ class Ledger:
         *,
         waiting: Callable[[Busy], None] | None = None,
         stale: Callable[[Run], None] | None = None,
+        still: Callable[[], None] | None = None,
     ) -> None:
         self.root = root
         self.executed: list[str] = []
@@ -83,6 +98,7 @@ class Ledger:
         """Every run this process executed or looked up."""
         self._waiting = waiting or (lambda busy: None)
         self._stale = stale or (lambda run: None)
+        self.still = still or (lambda: None)
         self._told_stale: set[str] = set()
         self._index: Index | None = None
 
@@ -91,15 +107,14 @@ class Ledger:
         """The derived database; made anew where it is missing or cannot be read."""
         if self._index is None:
             self._make_folders()
-            path = self.root / "index.sqlite"
-            fresh = not path.exists()
-            self._index = Index(path)
-            if not fresh and not self._index.sound():
+            index = Index(self.root / "index.sqlite")
+            if not index.sound():
                 for part in self.root.glob("index.sqlite*"):
-                    part.unlink()
-                fresh = True
-            if fresh:
-                self.rebuild()
+                    part.unlink(missing_ok=True)
+            # A kill between a run's file and its line in the index leaves them apart.
+            if len(index.ids()) != sum(1 for _ in (self.root / "runs").glob("b2-*.json")):
+                index.refill(self._lines())
+            self._index = index
         return self._index
 
     # -- runs ---------------------------------------------------------------------------------------------------
@@ -129,18 +144,12 @@ class Ledger:
         """
         given = {name: v.to_json() if isinstance(v, Value) else v for name, v in inputs.items()}
         id = identity(stage, version, given)
-        while True:
-            if found := self._usable(id, fresh):
-                return self._note_use(found)
-            try:
-                with self.index.lease(id, stage):
-                    if found := self._usable(id, fresh):
-                        return self._note_use(found)
-                    return self._note_use(self._execute(id, stage, version, given, work, parents))
-            except Busy as busy:
-                if busy.place != id:
-                    raise
-                self._wait_for(id, busy)
+        if found := self._usable(id, fresh):
+            return self._note_use(found)
+        with self.holding(id, stage):
+            # Whoever was waited for may have done it.
+            found = self._usable(id, fresh) or self._execute(id, stage, version, given, work, parents)
+            return self._note_use(found)
 
     def find(self, id: str) -> Run | None:
         """The run with this id; None where there is none.
@@ -155,7 +164,7 @@ class Ledger:
             return None
         except ValueError:
             raise Damaged("ledger.unreadable", place=path) from None
-        if faults := run.faults():
+        if faults := [*run.faults(), *(["name"] if run.id != id else [])]:
             raise Damaged("ledger.edited", place=path, faults=", ".join(faults))
         return run
 
@@ -190,7 +199,8 @@ class Ledger:
         work: Callable[[Bench], Value],
         parents: Sequence[Run],
     ) -> Run:
-        folder = self.root / "work" / files.file_name(id)
+        # Work begun under other package versions is not gone on with: half old and half new is neither.
+        folder = self.root / "work" / files.file_name(id) / files.file_name(digest_of(packages()))
         folder.mkdir(parents=True, exist_ok=True)
         started, clock = datetime.now(UTC), time.perf_counter()
         bench = Bench(id, folder, self)
@@ -210,7 +220,7 @@ class Ledger:
         ).sealed()
         files.write(self._run_path(id), json.dumps(run.to_json(), indent=1, ensure_ascii=False).encode())
         self.index.add(run.id, run.stage, run.started, run.output_digest)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
         self.executed.append(stage)
         return run
 
@@ -218,10 +228,23 @@ class Ledger:
         self.used[run.id] = run
         return run
 
-    def _wait_for(self, id: str, busy: Busy) -> None:
-        self._waiting(busy)
-        while self.index.holder(id):
-            time.sleep(0.5)
+    @contextmanager
+    def holding(self, name: str, what: str) -> Iterator[None]:
+        """Holds a lease for the length of the block; waits for whoever holds it now."""
+        with ExitStack() as held:
+            told: set[object] = set()
+            while True:
+                try:
+                    held.enter_context(self.index.lease(name, what))
+                    break
+                except Busy as busy:
+                    who = busy.facts["host"], busy.facts["pid"]
+                    if who not in told:
+                        told.add(who)
+                        self._waiting(busy)
+                    self.still()
+                    time.sleep(_PATIENCE)
+            yield
 
     def _run_path(self, id: str) -> Path:
         return self.root / "runs" / f"{files.file_name(id)}.json"
@@ -235,15 +258,23 @@ class Ledger:
         files.copy_tree(source, temporary)
         digest = files.tree_digest(temporary)
         target = self.path(digest)
-        if target.exists() and files.tree_digest(target) == digest:
-            shutil.rmtree(temporary)
-            return digest
-        if target.exists():
-            shutil.rmtree(target)
-        files.sync_tree(temporary)
-        os.replace(temporary, target)
-        files.sync_folder(target.parent)
+        if not target.exists() or files.tree_digest(target) != digest:
+            files.sync_tree(temporary)
+            self._place(temporary, target, digest)
+        shutil.rmtree(temporary, ignore_errors=True)
         return digest
+
+    def _place(self, temporary: Path, target: Path, digest: str) -> None:
+        try:
+            os.replace(temporary, target)
+        except OSError:
+            # Something lies there: the same, from another process just now, or something damaged.
+            if files.tree_digest(target) != digest:
+                damaged = target.with_name(f".{uuid.uuid4().hex}.tmp")
+                os.replace(target, damaged)
+                os.replace(temporary, target)
+                shutil.rmtree(damaged)
+        files.sync_folder(target.parent)
 
     def path(self, digest: str) -> Path:
         """Where an artifact lies."""
@@ -260,12 +291,13 @@ class Ledger:
         """Writes an immutable note once; a second writer gets what the first one wrote."""
         if (found := self.read_note(topic, name)) is not None:
             return found
-        self._make_folders()
-        path = self._note_path(topic, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sealed = {"content": content, "seal": digest_of(content)}
-        files.write(path, json.dumps(sealed, indent=1, ensure_ascii=False).encode())
-        return content
+        with self.holding(f"{topic} {name}", "note"):
+            if (found := self.read_note(topic, name)) is not None:
+                return found
+            path = self._note_path(topic, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write(path, note.sealed(content))
+            return content
 
     def read_note(self, topic: str, name: str) -> dict[str, Any] | None:
         """A note's content; None where there is none.
@@ -275,16 +307,9 @@ class Ledger:
         """
         path = self._note_path(topic, name)
         try:
-            said = json.loads(path.read_bytes())
-            content: dict[str, Any] = said["content"]
-            agrees = digest_of(content) == said["seal"]
+            return note.content_of(path.read_bytes(), path)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            raise Damaged("ledger.unreadable", place=path) from None
-        if not agrees:
-            raise Damaged("ledger.edited", place=path, faults="seal")
-        return content
 
     def notes(self, topic: str) -> dict[str, dict[str, Any]]:
         """Every note of a topic by name."""
@@ -329,25 +354,29 @@ class Ledger:
 
         Raises:
             Busy: Some process is at work here.
+            Damaged: A run's record cannot be read or was edited.
         """
-        for name, holder in self.index.holders().items():
-            raise Busy("ledger.busy", place=name, pid=holder.pid, host=holder.host, what=holder.what)
-        wanted = {digest for run in self.runs() for digest in run.artifacts}
-        recorded = {files.file_name(run.id) for run in self.runs()}
-        doomed = [self.path(digest) for digest in self.artifacts() if digest not in wanted]
-        doomed += [path for path in self.root.rglob(".*.tmp")]
-        doomed += [path for path in (self.root / "work").glob("*") if path.name in recorded]
-        for path in doomed:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return [path.name for path in doomed]
+        with self.index.lease_of_all("gc"):
+            # A record that cannot be read may be mended yet: what it refers to is not deleted behind its back.
+            ids = [files.digest_from(path.stem) for path in (self.root / "runs").glob("b2-*.json")]
+            runs = [run for id in ids if (run := self.find(id)) is not None]
+            wanted = {digest for run in runs for digest in run.artifacts}
+            recorded = {files.file_name(run.id) for run in runs}
+            doomed = [self.path(digest) for digest in self.artifacts() if digest not in wanted]
+            doomed += [path for place in _LEFTOVERS for path in self.root.glob(place)]
+            doomed += [path for path in (self.root / "work").glob("*") if path.name in recorded]
+            for path in doomed:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return [path.name for path in doomed]
 
     def rebuild(self) -> int:
         """Makes the index anew from the run files; returns how many there are."""
-        if self._index is None:
-            self._index = Index(self.root / "index.sqlite")
-        runs = self.runs()
-        self._index.refill([(run.id, run.stage, run.started, run.output_digest) for run in runs])
-        return len(runs)
+        lines = self._lines()
+        self.index.refill(lines)
+        return len(lines)
+
+    def _lines(self) -> list[tuple[str, str, str, str]]:
+        return [(run.id, run.stage, run.started, run.output_digest) for run in self.runs()]
 
     def _make_folders(self) -> None:
         for name in ("runs", "artifacts", "notes", "work"):

@@ -53,7 +53,8 @@ def network(folder: Path, weights: Path, manifest: manifests.Manifest) -> Any:
     head = manifest.head or "lm"
     if manifest.weights == "adapter":
         return load_adapter(load_model(weights, head, manifest.facts.labels), folder / ADAPTER).eval()
-    return load_model(weights, head, manifest.facts.labels)
+    # What stands alone tells its own labels, as it will tell them to whoever opens it: the gate must see them.
+    return load_model(weights, head, () if manifest.weights == "own" else manifest.facts.labels)
 
 
 def sampler_of(folder: Path, weights: Path | None, manifest: manifests.Manifest) -> tuple[Sampler, Any]:

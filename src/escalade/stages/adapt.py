@@ -61,8 +61,7 @@ def adapt(space: Workspace, facts_of: Data, assignment: Assignment, parents: lis
     def work(bench: Bench) -> Model:
         from escalade.rungs.job import Job
 
-        out = bench.folder / "model"
-        out.mkdir(exist_ok=True)
+        out = bench.new("model")
         chosen, held = preferences_of(space, facts_of.preferences) if facts_of.preferences else ([], [])
         job = Job(
             base=base,

@@ -32,8 +32,7 @@ def deploy(
         from escalade.deploy.card import card
         from escalade.deploy.export import export
 
-        out = bench.folder / "release"
-        out.mkdir(exist_ok=True)
+        out = bench.new("release")
         export(space.ledger.path(model.artifact), space.folder_of(base), out)
         text = card(model, base, data.facts, validation, data.identity)
         (out / "README.md").write_text(text, encoding="utf-8")

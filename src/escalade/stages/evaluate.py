@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from escalade import evaluate as measures
-from escalade.ledger import Bench, Run
+from escalade.ledger import Bench, Run, files
 from escalade.protocols import Prediction, Predictor
 from escalade.records import Record, groups_of
 from escalade.stages.ingest import records_of
@@ -37,8 +37,7 @@ def evaluate(
         predictor = load_predictor(space, model)
         predictions = list(answers(space, predictor, records, bench.folder, f"{model.rung} {model.base}, {split.name}"))
         scores, statistics, empty = measures.evaluate_all(predictions, records, facts, split.name, seed=seed)
-        folder = bench.folder / "evaluation"
-        folder.mkdir(exist_ok=True)
+        folder = bench.new("evaluation")
         save_predictions(folder / "predictions.jsonl", records, predictions)
         measures.save_statistics(statistics, folder / "statistics.safetensors")
         return Evaluation(
@@ -81,18 +80,18 @@ def answers(
         if not path.exists():
             space.check()
             some = records[start : start + CHUNK]
-            save_predictions(path.with_suffix(".tmp"), some, list(predictor.predict(some)))
-            path.with_suffix(".tmp").replace(path)
+            save_predictions(path, some, list(predictor.predict(some)))
         yield from (prediction for _, prediction in read_predictions(path))
         space.reporter.progress(name, min(start + CHUNK, len(records)), len(records))
 
 
 def save_predictions(path: Path, records: Sequence[Record], predictions: Sequence[Prediction]) -> None:
-    """One JSON line per record: its id and the prediction's fields that are there."""
-    with open(path, "w", encoding="utf-8") as file:
-        for record, prediction in zip(records, predictions, strict=True):
-            said = {k: v for k, v in dataclasses.asdict(prediction).items() if v is not None}
-            file.write(json.dumps({"id": record.id} | said, ensure_ascii=False, sort_keys=True) + "\n")
+    """One JSON line per record, all or none: its id and the prediction's fields that are there."""
+    lines = []
+    for record, prediction in zip(records, predictions, strict=True):
+        said = {k: v for k, v in dataclasses.asdict(prediction).items() if v is not None}
+        lines.append(json.dumps({"id": record.id} | said, ensure_ascii=False, sort_keys=True) + "\n")
+    files.write(path, "".join(lines).encode())
 
 
 def read_predictions(path: Path) -> Iterator[tuple[str, Prediction]]:

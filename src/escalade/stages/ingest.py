@@ -82,8 +82,7 @@ def tell(space: Workspace, task: Task, prepared: data.Prepared) -> None:
 
 
 def _keep(bench: Bench, name: SplitName, records: Sequence[Record]) -> Split:
-    folder = bench.folder / name
-    folder.mkdir(exist_ok=True)
+    folder = bench.new(name)
     data.save(records, folder / RECORDS)
     groups = {record.group if record.group is not None else record.id for record in records}
     return Split(name=name, digest=bench.keep(folder), rows=len(records), groups=len(groups))
@@ -92,8 +91,7 @@ def _keep(bench: Bench, name: SplitName, records: Sequence[Record]) -> Split:
 def _keep_preferences(bench: Bench, prepared: data.Prepared) -> Split | None:
     if not prepared.preferences:
         return None
-    folder = bench.folder / "preferences"
-    folder.mkdir(exist_ok=True)
+    folder = bench.new("preferences")
     data.save(prepared.preferences, folder / RECORDS)
     if prepared.preference_validation:
         data.save(prepared.preference_validation, folder / "validation.jsonl")
@@ -102,8 +100,7 @@ def _keep_preferences(bench: Bench, prepared: data.Prepared) -> Split | None:
 
 
 def _keep_account(bench: Bench, prepared: data.Prepared) -> str:
-    folder = bench.folder / "account"
-    folder.mkdir(exist_ok=True)
+    folder = bench.new("account")
     write_json(folder / "account.json", prepared.account)
     lines = [json.dumps(row.to_json(), ensure_ascii=False, sort_keys=True) for row in prepared.refused]
     (folder / REFUSED).write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -75,8 +75,7 @@ def pretrain(
             learning_rate=LEARNING_RATE,
             seed=seed,
         )
-        out = bench.folder / "base"
-        out.mkdir(exist_ok=True)
+        out = bench.new("base")
         on_event = listener(space, bench, f"pretrain {family} {size}")
         fitted, count = pretraining.pretrain(texts, wanted, out, bench.folder / "training", on_event, space.should_stop)
         return Base(
@@ -96,5 +95,7 @@ def pretrain(
 
 def place(space: Workspace, base: Base, out: Path) -> Path:
     """Puts a copy of the base where the user wants it."""
-    files.replace_tree(space.ledger.path(base.artifact), out)
+    with space.ledger.holding(str(out), "pretrain"):
+        files.clear_leftovers(out)
+        files.replace_tree(space.ledger.path(base.artifact), out)
     return out

@@ -102,7 +102,9 @@ def open_workspace(root: Path, reporter: Reporter | None = None) -> Workspace:
         waiting=lambda busy: reporter.say("stages.waiting", **busy.facts),
         stale=lambda run: reporter.say("stages.stale", stage=run.stage, id=run.id[:11]),
     )
-    return Workspace(root=root, ledger=ledger, reporter=reporter)
+    space = Workspace(root=root, ledger=ledger, reporter=reporter)
+    ledger.still = space.check
+    return space
 
 
 def cores() -> int:

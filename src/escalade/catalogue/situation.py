@@ -13,6 +13,8 @@ FLOPS_PER_CORE = 27e9
 """Float32 operations a second that small Transformer steps reach on one processor core (measured on two cores of a
 server processor with AVX2: 30 to 60e9 for both). Only used to order attempts and to fit them into the budget; what an
 attempt really took is recorded beside it."""
+PER_TOKEN = 2e-5
+"""Seconds a token takes whatever the model's size (measured on models of half a million parameters)."""
 LOADING = 4.0
 """Seconds to load a small model and its tokenizer."""
 SCRATCH_PARAMETERS = {"tiny": 0.5e6, "mini": 2e6, "small": 5e6}
@@ -57,8 +59,8 @@ class Situation(Value):
         return min(self.input_tokens, self.input_limit or self.input_tokens) + self.output_tokens
 
     def forward_seconds(self, tokens: float) -> float:
-        """Time of a forward pass over so many tokens."""
-        return 2 * self.parameters * tokens / (FLOPS_PER_CORE * self.cores)
+        """Time of a forward pass over so many tokens: arithmetic, and what each token takes in the smallest models."""
+        return tokens * (2 * self.parameters / (FLOPS_PER_CORE * self.cores) + PER_TOKEN)
 
     def training_seconds(self, rows: float, factor: float = 3.0) -> float:
         """Time of one pass over ``rows`` rows at ``factor`` forwards each, and what each step takes by itself."""

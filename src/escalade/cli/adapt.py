@@ -8,8 +8,10 @@ import click
 
 from escalade import messages
 from escalade.cli import console
-from escalade.cli._project import open_task
+from escalade.cli._project import OpenTask, check_task
+from escalade.climb.steps import attempt_names
 from escalade.errors import BadInput
+from escalade.values import Refused
 
 
 @click.command(help="One candidate on one rung, evaluated on validation.")
@@ -22,14 +24,17 @@ def command(rung: str, base: str, path: Path, task: str | None, as_json: bool) -
     """RUNG and BASE as the ladder names them, for instance `full scratch:encoder:tiny`."""
     reporter = console.ConsoleReporter(quiet=as_json)
     with console.stoppable() as asked:
-        opened = open_task(path, task, reporter)
+        found = check_task(path, task, reporter)
+        known = attempt_names(found.checked.prepared.facts.kind, found.checked.bases)
+        name = f"{rung} {base}"
+        if name not in known:
+            raise BadInput("cli.no_such_attempt", place=name, known=", ".join(known))
+        opened = found.open()
         opened.space.interrupted = asked.is_set
-        planned = {p.name: p for p in opened.steps.planned()}
-        wanted = planned.get(f"{rung} {base}")
-        if wanted is None:
-            raise BadInput("cli.no_such_attempt", place=f"{rung} {base}", known=", ".join(planned))
-        if wanted.refused:
-            raise BadInput("cli.rung_refused", place=wanted.name, reason=wanted.refused.reason)
+        wanted = next((p for p in opened.steps.planned() if p.name == name), None)
+        if wanted is None or wanted.refused:
+            refused = wanted.refused if wanted else None
+            raise BadInput("cli.rung_refused", place=name, reason=_reason(opened, base, refused))
         adapted = opened.steps.adapt(wanted, [])
         graded = opened.steps.grade(adapted.model, "validation")
     reporter.close()
@@ -41,3 +46,9 @@ def command(rung: str, base: str, path: Path, task: str | None, as_json: bool) -
     rows = [[s["metric"], f"{s['value']:.4f} [{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]] for s in scores]
     console.print_table(["metric", "validation [95 %]", "signature"], rows, wanted.name)
     console.print_text(messages.text("cli.model_at", path=opened.space.ledger.path(adapted.model.artifact)))
+
+
+def _reason(opened: OpenTask, base: str, refused: Refused | None) -> str:
+    """Why an attempt is not for this task: its rung, its base, or no preferences to learn from."""
+    found = refused or next((r for r in opened.steps.shortlist.refused if r.name == base), None)
+    return found.reason if found else messages.text("rungs.no_preferences")

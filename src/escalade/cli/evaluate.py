@@ -8,7 +8,8 @@ import click
 
 from escalade import messages
 from escalade.cli import console
-from escalade.cli._project import open_task
+from escalade.cli._project import folder_of, open_task
+from escalade.cli.runs import open_ledger
 from escalade.climb.book import count_look
 from escalade.evaluate import load_metric
 from escalade.stages import attempts
@@ -24,8 +25,8 @@ from escalade.stages import attempts
 def command(attempt: str, split: str, path: Path, task: str | None, show: str | None, as_json: bool) -> None:
     """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
     reporter = console.ConsoleReporter(quiet=as_json)
+    found = attempts.find(open_ledger(folder_of(path)), attempt)
     opened = open_task(path, task, reporter)
-    found = attempts.find(opened.space.ledger, attempt)
     look = None
     if split == "test":
         look = count_look(opened.space.ledger, opened.steps.data.test.digest, "evaluate", found.model)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from escalade import api
 from escalade import project as projects
 from escalade.catalogue.metrics import card
 from escalade.cli import console
 from escalade.cli.ladder import show
+from escalade.data.read import is_on_hub
 from escalade.errors import BadInput
 from escalade.ledger import files
 from escalade.project import Project
@@ -41,21 +45,24 @@ HEADER = "# written by `escalade run --data`"
 @click.option("--project", "folder", type=click.Path(path_type=Path), help="Folder of the new project.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def command(path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
+@click.pass_context
+def command(ctx: click.Context, path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
     """Runs a project file, or makes one from options and runs it."""
     said = {k: v for k, v in said.items() if v not in (None, ())}
     reporter = console.ConsoleReporter(quiet)
     if "data" in said:
+        if path is not None:
+            raise BadInput("cli.path_and_data", place=path, path=path)
         project, root, text = from_options(said)
     else:
-        for option in said:
-            if option not in ("seed",):
-                raise BadInput("cli.data_or_project", place=f"--{option}", option=option)
+        for param in ctx.command.params:
+            if param.name in said and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+                raise BadInput("cli.data_or_project", place=param.opts[0], option=param.opts[0])
         file = path or Path(".")
         project = projects.load(file)
         root, text = (file if file.is_dir() else file.parent).resolve(), None
     try:
-        with console.stoppable() as asked:
+        with console.stoppable() as asked, _typed(said, root):
             document = api.run_project(
                 project,
                 root,
@@ -97,7 +104,9 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
         task["metric"] = said["metric"]
     project: dict[str, object] = {"name": stem, "seed": said.get("seed", 0), "tasks": [task]}
     if "candidates" in said:
-        project["candidates"] = [_from(root, str(c)) if Path(str(c)).is_dir() else str(c) for c in said["candidates"]]  # type: ignore[attr-defined]
+        project["candidates"] = [
+            os.path.relpath(str(c), root) if Path(str(c)).is_dir() else str(c) for c in said["candidates"]
+        ]  # type: ignore[attr-defined]
     if "rungs" in said:
         project["rungs"] = list(said["rungs"])  # type: ignore[call-overload]
     if "budget" in said:
@@ -128,7 +137,20 @@ def write_project(root: Path, text: str) -> None:
 
 def _from(root: Path, source: str) -> str:
     """A source as the project file names it: relative to the project's folder where it is a file."""
-    return os.path.relpath(source, root) if Path(source).exists() else source
+    return source if is_on_hub(source, Path(".")) else os.path.relpath(source, root)
+
+
+@contextmanager
+def _typed(said: dict[str, object], root: Path) -> Iterator[None]:
+    """Errors name files as they were typed, not as the project file has them."""
+    try:
+        yield
+    except BadInput as error:
+        for source in (str(said[k]) for k in ("data", "validation", "test", "preferences") if k in said):
+            written = _from(root, source)
+            if error.place.startswith(written):
+                error.place = source + error.place.removeprefix(written)
+        raise
 
 
 def _target(metric: str, bound: object) -> dict[str, object]:

@@ -31,6 +31,12 @@ OVERRUN = 3.0
 """How many times its forecast an attempt may take."""
 
 
+def attempt_names(kind: str, bases: Sequence[Base]) -> list[str]:
+    """The names of all attempts a task can have, those that will be refused included."""
+    baselines = [f"baseline {name}" for name in BASELINES.get(kind, _TEXT_BASELINES)]
+    return [*baselines, *(f"{rung} {base.name}" for base in bases for rung in RUNGS if rung != "baseline")]
+
+
 @dataclass
 class TaskSteps:
     """What the climb of one task can have done for it.
@@ -122,7 +128,7 @@ class TaskSteps:
         """Under a budget, an attempt that takes far longer than forecast is stopped: others should have a chance."""
         seconds = planned.predicted.seconds if planned.predicted else None
         if self.space.deadline is not None and seconds is not None:
-            self.space.deadline = min(self.space.deadline, time.time() + max(30.0, OVERRUN * seconds))
+            self.space.deadline = min(self.space.deadline, time.time() + max(60.0, OVERRUN * seconds))
 
     def grade(self, model: Model, split: SplitName) -> Graded:
         """Evaluates a model on a split. The clock rules trying; what was chosen is always graded and shipped."""

@@ -34,7 +34,14 @@ def read_pair(
     found = read_texts(predictions, key)
     wanted = read_references(references, reference_key or key)
     if len(found) != len(wanted):
-        raise BadInput("evaluate.counts_differ", a=predictions, rows_a=len(found), b=references, rows_b=len(wanted))
+        raise BadInput(
+            "evaluate.counts_differ",
+            place=f"{predictions}, {references}",
+            a=predictions,
+            rows_a=len(found),
+            b=references,
+            rows_b=len(wanted),
+        )
     return found, wanted
 
 

@@ -44,11 +44,15 @@ def text_score(
     """
     begun = time.perf_counter()
     if len(predictions) != len(references):
-        raise BadInput("evaluate.lengths_differ", predictions=len(predictions), records=len(references))
+        raise BadInput(
+            "evaluate.lengths_differ", place="predictions", predictions=len(predictions), records=len(references)
+        )
     names = tuple(metrics) or metrics_for(_KIND)
     for name in names:
-        if _KIND not in card(name).kinds:
-            raise BadInput("evaluate.not_text_metric", name=name, fitting=", ".join(metrics_for(_KIND)))
+        if _KIND not in card(name, "metrics").kinds:
+            raise BadInput(
+                "evaluate.not_text_metric", place="metrics", name=name, fitting=", ".join(metrics_for(_KIND))
+            )
     records = [_record(row, given) for row, given in enumerate(references, start=1)]
     answers = [Prediction(text=text) for text in predictions]
     facts = Facts(kind=_KIND, language=language or "und")

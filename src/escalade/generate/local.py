@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -72,17 +73,29 @@ class TorchSampler:
         name: What the sampler is called.
         context: Most tokens of prompt and output together (decoder), or of each (encoder-decoder).
         batch: Most prompts read together.
+        reserve: Tokens kept free for the output: a longer prompt is cut as in training (``cut_prompt``), down to a
+            quarter of the context. None: a prompt longer than the context is an error, as a server owes its clients.
 
     Raises:
         BadInput: The family makes no text.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, family: Family, name: str, context: int, batch: int = 16) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        family: Family,
+        name: str,
+        context: int,
+        batch: int = 16,
+        reserve: int | None = None,
+    ) -> None:
         if family not in ("decoder", "encoder-decoder"):
             raise BadInput("generate.no_text", place=name, family=family)
         self.name = name
         self.family = family
         self.context = context
+        self.reserve = reserve
         self.tokenizer = tokenizer
         pad = next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id) if t is not None), 0)
         self.reader = Reader(model, family, pad)
@@ -147,10 +160,19 @@ class TorchSampler:
         """Number of tokens of a text, special tokens not counted."""
         return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
+    def strict(self) -> TorchSampler:
+        """The same sampler, refusing prompts that are too long instead of cutting them."""
+        twin = copy.copy(self)
+        twin.reserve = None
+        return twin
+
     def _prompt(self, text: str) -> list[int]:
         ids = encode_prompt(self.tokenizer, self.family, text, self.context)
         if not ids:
             raise BadInput("generate.prompt_empty", place=self.name)
+        if self.reserve is not None:
+            free = self.reserve if self.family == "decoder" else 0
+            ids = cut_prompt(self.tokenizer, self.family, ids, max(self.context // 4, self.context - free))
         if len(ids) > self.context:
             raise BadInput("generate.prompt_too_long", place=self.name, length=len(ids), context=self.context)
         return ids

@@ -66,7 +66,8 @@ def sampler_of(folder: Path, weights: Path | None, manifest: manifests.Manifest)
         return RemoteSampler(base.api, base.name, os.environ.get(base.key_env) if base.key_env else None), None
     tokenizer = load_tokenizer(weights)
     model = network(folder, weights, manifest)
-    return TorchSampler(model, tokenizer, base.family, base.name, manifest.context or 512), tokenizer
+    reserve = manifest.max_tokens
+    return TorchSampler(model, tokenizer, base.family, base.name, manifest.context or 512, reserve=reserve), tokenizer
 
 
 def prompter_of(manifest: manifests.Manifest, tokenizer: Any) -> Prompter:

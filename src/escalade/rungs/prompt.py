@@ -9,9 +9,12 @@ import numpy as np
 
 from escalade.data import render_output
 from escalade.errors import BadInput
+from escalade.models.encoding import encode_prompt
+from escalade.models.load import load_tokenizer
 from escalade.models.manifest import Manifest
 from escalade.records import Labelled, Record, Related, to_json
 from escalade.rungs.job import Done, Job
+from escalade.rungs.prompting import Prompter
 
 
 def zero_shot(job: Job) -> Done:
@@ -24,10 +27,22 @@ def few_shot(job: Job) -> Done:
     """Chooses examples from train, balanced by label, short ones first among random ones, and writes them down."""
     count = int(job.rung.settings["demonstrations"] or 0)
     shown = demonstrations(job.train, count, job.seed)
+    while shown and not _fits(job, shown):
+        shown = shown[:-1]
     if not shown:
         raise BadInput("rungs.no_demonstration", place=job.base.name)
     _write(job, shown)
     return Done(parameters=job.base.parameters, trainable=0, findings={"demonstrations": len(shown)})
+
+
+def _fits(job: Job, shown: Sequence[Record]) -> bool:
+    """Whether the prompts of nearly all train records leave room for the answer; unknown for a remote model."""
+    if job.base_folder is None or job.base.context is None:
+        return True
+    tokenizer = load_tokenizer(job.base_folder)
+    prompter = Prompter(job.template, shown, tokenizer)
+    sizes = [len(encode_prompt(tokenizer, job.base.family, prompter.prompt(r))) for r in job.train[:200]]
+    return float(np.percentile(sizes, 95)) + longest_output(job.train) <= job.base.context
 
 
 def demonstrations(records: Sequence[Record], count: int, seed: int) -> list[Record]:

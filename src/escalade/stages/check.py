@@ -38,7 +38,7 @@ def check(space: Workspace, project: Project) -> list[Checked]:
 
 
 def _check_task(space: Workspace, project: Project, number: int, task: Task) -> Checked:
-    place = f"tasks[{number}].target"
+    place = f"tasks[{number}].{'target' if task.target else 'metric'}"
     named = task.target.metric if task.target else task.metric
     if named:
         metrics.card(named, place)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from escalade import data
+from escalade.catalogue.situation import SCRATCH_PARAMETERS
 from escalade.errors import BadInput
 from escalade.ledger import Bench, Run, files
 from escalade.stages.adapt import listener
+from escalade.stages.select import is_size
 from escalade.stages.workspace import Workspace
 from escalade.values import Family, Setting, Value, digest_of
 
@@ -47,6 +49,8 @@ def pretrain(
     Raises:
         BadInput: A file cannot be read, or there is no text.
     """
+    if not is_size(size):
+        raise BadInput("models.not_a_size", place=f"size {size}", known=", ".join(SCRATCH_PARAMETERS))
     digests = [data.source_digest(source, space.root) for source in sources]
     inputs = {
         "text": digest_of(digests),

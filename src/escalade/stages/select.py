@@ -123,16 +123,22 @@ def _pin_scratch(name: str, facts: Facts) -> Base:
     family = family or families_for(facts.kind)[0]
     size = size or "tiny"
     named = family in ("encoder", "decoder", "encoder-decoder") and name.count(":") <= 2
-    if not named or not (size in SCRATCH_PARAMETERS or re.fullmatch(r"\d+(\.\d+)?M", size)):
+    if not named or not is_size(size):
         raise BadInput("stages.scratch_form", place=name, name=name)
     count = SCRATCH_PARAMETERS.get(size) or float(size.rstrip("M")) * 1e6
     full = f"scratch:{family}:{size}"
     return Base(name=full, family=family, source="scratch", digest=digest_of(full), parameters=int(count))  # type: ignore[arg-type]
 
 
+def is_size(size: str) -> bool:
+    """Whether a network made from scratch can have this size: one of the named ones, or a count such as ``5M``."""
+    return size in SCRATCH_PARAMETERS or re.fullmatch(r"\d+(\.\d+)?M", size) is not None
+
+
 def _find(root: Path, name: str, revision: str | None) -> tuple[Path, str]:
     """The folder of a model, and where it came from: a folder beside the project or from here, or the hub."""
-    for folder in (root / name, Path(name).expanduser()):
+    # Normalised by name: `../model` must be found although the project's own folder is not there yet.
+    for folder in (Path(os.path.normpath(root / name)), Path(name).expanduser()):
         if folder.is_dir():
             return folder.resolve(), "folder"
     if (folder_ := hub.on_this_machine(name)) is not None:

@@ -67,6 +67,8 @@ def _open_made(space: Workspace, folder: Path) -> Opened:
     manifest = manifests.read(folder)
     predictor = load(folder, space.folder_of)
     sampler = getattr(predictor, "sampler", None)
+    if sampler is not None and hasattr(sampler, "strict"):
+        sampler = sampler.strict()
     prompter = getattr(predictor, "prompter", None)
     return Opened(
         folder=folder,

@@ -17,7 +17,7 @@ from escalade.errors import BadInput
 from escalade.generate.choose import choose, draws, log_probability, rules_of
 from escalade.generate.reading import Reader, Reading, padded, positions
 from escalade.generate.text import TextSoFar
-from escalade.models.encoding import decode, encode_completion, encode_prompt
+from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt
 from escalade.protocols import Generation, Piece, Sampling
 from escalade.values import Family
 

@@ -27,6 +27,7 @@ FLOORS = (
     ("web",),
     ("api",),
     ("cli",),
+    ("__main__",),
 )
 """Floors 1 and up: a room may import any room below, and none beside it."""
 

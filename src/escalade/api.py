@@ -105,6 +105,7 @@ def pretrain(texts: Sequence[str | Path], family: Family, out: str | Path, size:
     """Trains a base from scratch on text files into the folder ``out``."""
     out = Path(out)
     space = open_workspace(out.resolve().parent)
+    pretraining.check_free(space, out)
     base, _ = pretraining.pretrain(space, [str(Path(t).resolve()) for t in texts], family, size, **settings)
     return pretraining.place(space, base, out)
 

@@ -170,6 +170,9 @@ class Task(Section):
     """The metric that decides where no target is given; the kind's own where left out."""
     instruction: str | None = None
     """What the model is asked to do, in words; a general one for the kind where left out."""
+    prompt: Literal["instruction", "plain"] | None = None
+    """``plain``: a model reads the input and nothing else, as translation models do; ``instruction``: it is told what
+    to do. Left out: plain for models made from scratch, instruction for the others."""
     input_limit: int | None = Field(None, gt=0)
     """Longest input in tokens; the model's own limit where left out."""
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -286,6 +281,17 @@ def evaluate_before_any_run(folder: Path) -> list[object]:
     return ["evaluate", "baseline linear"]
 
 
+@case("cli.bad_show", "--show worst:many")
+def examples_in_no_number(folder: Path) -> list[object]:
+    return ["evaluate", "baseline linear", "--show", "worst:many"]
+
+
+@case("cli.exists", "encoder")
+def pretraining_over_another_model(folder: Path) -> list[object]:
+    a_model(folder)
+    return ["pretrain", "--family", "encoder", "--text", "rows.csv", "--out", "encoder"]
+
+
 @case("ledger.none_here", "")
 def deploy_before_any_run(folder: Path) -> list[object]:
     write_project(folder)
@@ -424,3 +430,101 @@ def test_it_is_refused_with_place_cause_and_cure_and_nothing_is_written(
     assert found["cause"] in error[0] and found["cure"] == error[1].strip()
     assert found["cause"] and found["place"]
     assert tree(tmp_path) == before
+
+
+def test_a_no_go_says_how_many_rows_it_takes(call: Call, tmp_path: Path) -> None:
+    write_project(tmp_path, {"target": {"metric": "accuracy", "at_least": 0.99}})
+    cause, cure = (call("run", tmp_path, "--json").json["error"][part] for part in ("cause", "cure"))
+    # A flawless answer to n rows proves 0.99 at 95 % where 0.05 ** (1 / n) is at least 0.99: from 299 rows on.
+    assert "36 test rows cannot prove accuracy >= 0.99 at 95% confidence" in cause and "299 test rows" in cure
+
+
+def test_a_few_labels_seen_only_in_test_are_listed_and_scored_as_wrong(call: Call, tmp_path: Path) -> None:
+    write_csv(tmp_path / "test.csv", [*texts(299, seed=1), ("the film was odd", "strange")])
+    data = {"train": "rows.csv", "test": "test.csv"}
+    write_project(tmp_path, {"data": data, "target": {"metric": "accuracy", "at_least": 0.5}})
+    answer = call("run", tmp_path, "--json")
+    assert "labels seen only in test, scored as wrong: strange" in answer.err
+    test = answer.json["tasks"][0]["test"]
+    assert answer.code == 0 and test["n"] == 300 and test["value"] <= 299 / 300
+    assert "strange" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_an_error_can_be_had_in_chinese(call: Call, tmp_path: Path) -> None:
+    write_project(tmp_path, budget={"tme": "3m"})
+    answer = call("run", tmp_path, "--lang", "zh")
+    assert answer.code == 2
+    assert "错误: " in answer.err and "未知的键" in answer.err and "您是否想写 'time'？" in answer.err
+
+
+def test_a_fault_of_our_own_is_one_json_document_with_the_trace_on_stderr(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("escalade.cli.doctor.examine", broken)
+    answer = call("doctor", "--json")
+    assert answer.code == 1 and answer.json["error"]["key"] == "cli.our_fault"
+    assert "ZeroDivisionError: a bug" in answer.json["error"]["cause"] and "Traceback" in answer.err
+
+
+# -- as processes ---------------------------------------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-m", "escalade"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def test_a_process_leaves_with_the_code_and_speaks_on_the_right_stream(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "run", str(tmp_path)], capture_output=True, text=True, env=environment())
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"error: {tmp_path}/escalade.yaml: ") and "\x1b" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
+    line = f"{shlex.quote(sys.executable)} -m escalade check --schema | head -c 10"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0 and done.stderr == "" and len(done.stdout) == 10
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", texts(120))
+    write_project(tmp_path, candidates=["scratch:encoder:tiny"], rungs=["full"], budget={"time": "3m"})
+    command = [*COMMAND, "run", str(tmp_path), "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment()}
+    with subprocess.Popen(command, **pipes) as first:  # type: ignore[call-overload]
+        until_it_trains(tmp_path, first)
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=60)
+    assert first.returncode == 130, err
+    assert json.loads(out)["error"]["key"] == "stages.interrupted" and "Traceback" not in err
+
+    again = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=240)
+    document = json.loads(again.stdout)
+    assert again.returncode in (0, 3), again.stderr
+    trained = next(a for a in document["attempts"] if a["rung"] == "full")
+    assert trained["status"] == "done"
+    events = subprocess.run(
+        [*COMMAND, "runs", "show", trained["runs"][0], "--project", str(tmp_path), "--json"],
+        capture_output=True, text=True, env=environment(), check=True,
+    )  # fmt: skip
+    assert "resumed" in [event["event"] for event in json.loads(events.stdout)["events"]]
+
+
+def until_it_trains(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Waits for the first checkpoint of a training under way."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        ledger = folder / ".escalade" / "index.sqlite"
+        if ledger.exists():
+            with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as index:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    if index.execute("select count(*) from events where kind = 'step'").fetchone()[0]:
+                        return
+        time.sleep(0.05)
+    pytest.fail(f"no training began: {process.poll()}")

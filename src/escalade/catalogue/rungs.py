@@ -191,7 +191,8 @@ def _few_shot_cost(s: Situation, settings: Settings) -> Cost:
 def _training_cost(factor: float, bytes_per_parameter: float) -> Callable[[Situation, Settings], Cost]:
     def estimate(s: Situation, settings: Settings) -> Cost:
         epochs = float(settings["epochs"] or 0)
-        rows = s.preferences * 4 if "beta" in settings else s.rows
+        # A pair is two answers, each as long as prompt and answer together, read by two models.
+        rows = s.preferences * 6 if "beta" in settings else s.rows
         seconds = LOADING + epochs * s.training_seconds(rows, factor) + s.answering_seconds(s.validation_rows)
         return _cost(s, seconds, bytes_per_parameter)
 

@@ -43,8 +43,7 @@ def command(rung: str, base: str, path: Path, task: str | None, as_json: bool) -
         said = {"name": wanted.name, "run": adapted.run, "model": adapted.model.to_json(), "scores": scores}
         console.print_json(said | {"seconds": adapted.seconds, "executed": len(opened.space.ledger.executed)})
         return
-    rows = [[s["metric"], f"{s['value']:.4f} [{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]] for s in scores]
-    console.print_table(["metric", "validation [95 %]", "signature"], rows, wanted.name)
+    console.print_table(console.score_headings("validation"), console.score_rows(scores), wanted.name)
     console.print_text(messages.text("cli.model_at", path=opened.space.ledger.path(adapted.model.artifact)))
 
 

@@ -37,7 +37,9 @@ def command(path: Path, schema: bool, document_schema: bool, as_json: bool) -> N
         return
     for one in found:
         said = as_document(one)
-        console.print_text(messages.text("cli.checked", **said | {"candidates": ", ".join(said["candidates"]) or "-"}))
+        candidates = ", ".join(base.name for base in one.bases) or "-"
+        splits = {name: len(records) for name, records in one.prepared.splits.items()}
+        console.print_wrapped(messages.text("cli.checked", **said | splits | {"candidates": candidates}))
 
 
 def as_document(checked: Checked) -> dict[str, object]:

@@ -24,4 +24,4 @@ def command(a: str, b: str, metric: str | None, root: Path, as_json: bool) -> No
     if as_json:
         console.print_json(found)
         return
-    console.print_text(messages.text("cli.compared", **found))
+    console.print_wrapped(messages.text("cli.compared", **found))

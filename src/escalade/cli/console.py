@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from escalade import messages
+
+_ANY_WIDTH = 10_000
+"""Wider than any line: nothing is folded."""
+SPLITS = {"train": "columns.train", "validation": "columns.validation", "test": "columns.test"}
 
 
 class ConsoleReporter:
@@ -79,21 +89,80 @@ def print_text(text: str) -> None:
 
 def print_wrapped(text: str) -> None:
     """A sentence on stdout, folded to the terminal's width between words; whole where stdout is no terminal."""
-    if not sys.stdout.isatty():
-        print_text(text)
-        return
-    Console(file=sys.stdout, highlight=False).print(text, markup=False)
+    _stdout(width_of_stdout()).print(text, markup=False)
+
+
+def headings(*names: str) -> list[str]:
+    """Column headings in the language in use: the texts ``columns.NAME``."""
+    return [messages.text(f"columns.{name}") for name in names]
+
+
+def score_headings(split: str) -> list[str]:
+    """The headings of :func:`score_rows`."""
+    metric, signature = headings("metric", "signature")
+    return [metric, messages.text("columns.on_split", split=messages.text(SPLITS[split])), signature]
+
+
+def score_rows(scores: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Metric, value with interval, signature of each score."""
+    return [[s["metric"], interval(s), s["signature"]] for s in scores]
+
+
+def interval(score: Mapping[str, Any]) -> str:
+    """``0.8100 [0.7900, 0.8300]``; two digits for metrics that go to 100."""
+    digits = 2 if abs(score["upper"]) > 1.5 else 4
+    return f"{score['value']:.{digits}f} [{score['lower']:.{digits}f}, {score['upper']:.{digits}f}]"
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table on stdout, folded to the width there is."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 else "default", overflow="fold", no_wrap=False)
+    """A table on stdout; where the terminal is too narrow for it, each row as a heading with its cells below."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    width = width_of_stdout()
+    if title:
+        print_wrapped(title)
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console = _stdout(None)
+    needed = Measurement.get(console, console.options, table).maximum
+    if width is None or needed <= width:
+        _stdout(max(1, needed)).print(table)
+    else:
+        print_cards(columns, cells)
+
+
+def print_cards(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as its first cell on a line of its own and the others, named, below it."""
+    console = _stdout(width_of_stdout())
     for row in rows:
-        table.add_row(*["" if cell is None else str(cell) for cell in row])
-    width = None if sys.stdout.isatty() else 200
-    Console(file=sys.stdout, highlight=False, width=width).print(table, markup=False)
+        console.print(row[0], markup=False, style="bold")
+        named = [f"{name}: {cell}" for name, cell in zip(columns[1:], row[1:], strict=True) if cell]
+        for line in _filled(named, console.width - 2):
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def _filled(pieces: Sequence[str], width: int) -> list[str]:
+    """Pieces on as few lines as they fit on, none of them broken where it fits a line by itself."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and cell_len(lines[-1]) + 3 + cell_len(piece) <= width:
+            lines[-1] += "   " + piece
+        else:
+            lines.append(piece)
+    return lines
+
+
+def width_of_stdout() -> int | None:
+    """Columns that lines on stdout must fit into; None where stdout is no terminal: a file has any width."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit():
+        return None
+    return Console(file=sys.stdout).width
+
+
+def _stdout(width: int | None) -> Console:
+    return Console(file=sys.stdout, highlight=False, width=width or _ANY_WIDTH)
 
 
 @contextmanager

@@ -32,8 +32,9 @@ def command(attempt: str, path: Path, task: str | None, as_json: bool) -> None:
     if as_json:
         console.print_json({"release": str(folder), "artifact": release.artifact, "gate": release.gate.to_json()})
         return
-    gap = release.gate.largest_gap
-    console.print_text(
-        messages.text("cli.gate_passed", prompts=release.gate.prompts, gap="-" if gap is None else f"{gap:.1e}")
-    )
+    gate = release.gate
+    if gate.largest_gap is None:
+        console.print_text(messages.text("cli.gate_passed", prompts=gate.prompts))
+    else:
+        console.print_text(messages.text("cli.gate_passed_within", prompts=gate.prompts, gap=f"{gate.largest_gap:.1g}"))
     console.print_text(messages.text("cli.wrote", path=folder))

@@ -11,6 +11,7 @@ from escalade.cli import console
 from escalade.cli._project import folder_of, open_task
 from escalade.cli.runs import open_ledger
 from escalade.climb.book import count_look
+from escalade.errors import BadInput
 from escalade.evaluate import load_metric
 from escalade.stages import attempts
 
@@ -25,6 +26,7 @@ from escalade.stages import attempts
 def command(attempt: str, split: str, path: Path, task: str | None, show: str | None, as_json: bool) -> None:
     """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
     reporter = console.ConsoleReporter(quiet=as_json)
+    wanted = _shown(show) if show else None
     found = attempts.find(open_ledger(folder_of(path)), attempt)
     opened = open_task(path, task, reporter)
     look = None
@@ -33,28 +35,39 @@ def command(attempt: str, split: str, path: Path, task: str | None, show: str | 
     graded = opened.steps.grade(found.model, split)  # type: ignore[arg-type]
     reporter.close()
     scores = [s.to_json() for s in graded.evaluation.scores]
-    examples = _examples(opened, found, split, graded, show) if show else []
+    examples = _examples(opened, found, split, graded, *wanted) if wanted else []
     if as_json:
         console.print_json(
             {"attempt": found.name, "split": split, "scores": scores, "empty": graded.evaluation.empty, "look": look}
             | ({"examples": examples} if show else {})
         )
         return
-    rows = [[s["metric"], f"{s['value']:.4f} [{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]] for s in scores]
-    console.print_table(["metric", f"{split} [95 %]", "signature"], rows, f"{found.name}, n = {scores[0]['n']}")
+    title = f"{found.name}, n = {scores[0]['n']}"
+    console.print_table(console.score_headings(split), console.score_rows(scores), title)
     if look:
-        console.print_text(messages.text("cli.looked", look=look))
+        console.print_wrapped(messages.text("cli.looked", look=look))
     for one in examples:
         console.print_text(messages.text("cli.example", **one))
 
 
-def _examples(opened, found, split, graded, show) -> list:  # type: ignore[no-untyped-def,type-arg]
+def _shown(show: str) -> tuple[str, int]:
+    """``worst:20`` as an order and a number.
+
+    Raises:
+        BadInput: It is neither the worst nor the best, or no number.
+    """
+    order, _, count = show.partition(":")
+    if order not in ("worst", "best") or not (count or "10").isdigit():
+        raise BadInput("cli.bad_show", place=f"--show {show}", given=show)
+    return order, int(count or 10)
+
+
+def _examples(opened, found, split, graded, order, count) -> list:  # type: ignore[no-untyped-def,type-arg]
     """Items by their own score: the worst, or the best, first."""
     from escalade.records import input_text, output_text
     from escalade.stages.evaluate import predictions_of
     from escalade.stages.ingest import records_of
 
-    order, _, count = show.partition(":")
     metric = opened.checked.metric
     records = records_of(opened.space, getattr(opened.steps.data, split), opened.steps.facts)
     value = load_metric(metric.name, opened.steps.facts).value
@@ -64,9 +77,10 @@ def _examples(opened, found, split, graded, show) -> list:  # type: ignore[no-un
         ranked.reverse()
     answers = predictions_of(opened.space, graded.evaluation)
     made = []
-    for i in ranked[: int(count or 10)]:
+    for i in ranked[:count]:
         said = answers[i].label if answers[i].label is not None else answers[i].text
-        said = " ".join(answers[i].tags) if answers[i].tags is not None else said
+        if (tags := answers[i].tags) is not None:
+            said = " ".join(tags)
         text = " ".join(input_text(records[i]).split())
         made.append(
             {

@@ -27,7 +27,7 @@ def show_task(task: TaskDocument, document: RunDocument) -> None:
     """One task's ladder and verdict."""
     attempts = [a for a in document.attempts if task.name in a.tasks]
     done = [a for a in attempts if a.status == "done"]
-    console.print_text(f"{task.name}: {task.kind}, {target_text(task)}")
+    console.print_wrapped(f"{task.name}: {task.kind}, {target_text(task)}")
     if done:
         console.print_table([messages.text(key) for key in _COLUMNS], [_row(a, task) for a in done])
     for status, key in _STATUSES.items():
@@ -53,8 +53,7 @@ def target_text(task: TaskDocument) -> str:
 
 def score_text(score: ScoreDocument) -> str:
     """Value and interval."""
-    digits = 2 if abs(score.upper) > 1.5 else 4
-    return f"{score.value:.{digits}f} [{score.lower:.{digits}f}, {score.upper:.{digits}f}]"
+    return console.interval(score.to_json())
 
 
 def _by_reason(attempts: list[AttemptDocument]) -> dict[str, list[str]]:

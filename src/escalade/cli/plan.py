@@ -56,9 +56,9 @@ def command(name: str, method: str, batch: int, seq: int, as_json: bool) -> None
         "model": base.name,
         "method": method,
         "parameters": "?" if count is None else f"{count:,}",
-        "trainable": document.get("trainable") or "-",
+        "trainable": "-" if document.get("trainable") is None else f"{document['trainable']:,}",
         "memory": "-" if count is None else f"{peak / 1e9:.2f} GB",
         "seconds": "-" if count is None else f"{seconds:.2f}",
         "verdict": messages.text("cli.fits" if document.get("verdict") == "fits" else "cli.does_not_fit"),
     }
-    console.print_text(messages.text("cli.planned", **shown))
+    console.print_wrapped(messages.text("cli.planned", **shown))

@@ -9,7 +9,6 @@ import click
 
 from escalade import messages
 from escalade.cli import console
-from escalade.errors import BadInput
 from escalade.stages import pretrain as stage
 from escalade.stages.workspace import open_workspace
 
@@ -36,12 +35,11 @@ def command(
     as_json: bool,
 ) -> None:
     """The same command goes on where an interrupted one stopped."""
-    if out.exists() and any(out.iterdir()) and not (out / "config.json").exists():
-        raise BadInput("cli.exists", place="--out", path=out)
     reporter = console.ConsoleReporter(quiet=as_json)
     with console.stoppable() as asked:
         space = open_workspace(out.resolve().parent, reporter)
         space.interrupted = asked.is_set
+        stage.check_free(space, out)
         sources = [os.path.relpath(text, space.root) for text in texts]
         base, run = stage.pretrain(
             space, sources, family, size, epochs=epochs, vocabulary=vocabulary, context=context, seed=seed  # type: ignore[arg-type]

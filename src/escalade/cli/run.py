@@ -40,13 +40,18 @@ HEADER = "# written by `escalade run --data`"
     "--candidate", "candidates", multiple=True, help="A model folder, a hub name, or scratch[:FAMILY[:SIZE]]."
 )
 @click.option("--rung", "rungs", multiple=True, help="Only these rungs (may be given several times).")
+@click.option(
+    "--prompt",
+    type=click.Choice(["instruction", "plain"]),
+    help="plain: the input alone, as translation models read it.",
+)
 @click.option("--budget", help="Time for adapting: 90s, 5m, 1h.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--project", "folder", type=click.Path(path_type=Path), help="Folder of the new project.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
-def command(ctx: click.Context, path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
+def command(ctx: click.Context, /, path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
     """Runs a project file, or makes one from options and runs it."""
     said = {k: v for k, v in said.items() if v not in (None, ())}
     reporter = console.ConsoleReporter(quiet)
@@ -87,8 +92,7 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
     root = root.resolve()
     sources = {"train": data} | {k: str(said[k]) for k in ("validation", "test") if k in said}
     task: dict[str, object] = {"name": stem, "data": {k: _from(root, v) for k, v in sources.items()}}
-    if "kind" in said:
-        task["kind"] = said["kind"]
+    task |= {name: said[name] for name in ("kind", "prompt") if name in said}
     columns = {k: said[o] for k, o in (("output", "output"), ("group", "group")) if o in said}
     if "inputs" in said:
         columns["input"] = list(said["inputs"])  # type: ignore[call-overload]
@@ -105,8 +109,9 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
     project: dict[str, object] = {"name": stem, "seed": said.get("seed", 0), "tasks": [task]}
     if "candidates" in said:
         project["candidates"] = [
-            os.path.relpath(str(c), root) if Path(str(c)).is_dir() else str(c) for c in said["candidates"]
-        ]  # type: ignore[attr-defined]
+            os.path.relpath(str(c), root) if Path(str(c)).is_dir() else str(c)
+            for c in said["candidates"]  # type: ignore[attr-defined]
+        ]
     if "rungs" in said:
         project["rungs"] = list(said["rungs"])  # type: ignore[call-overload]
     if "budget" in said:

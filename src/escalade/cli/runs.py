@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -59,10 +60,15 @@ def list_runs(root: Path, as_json: bool) -> None:
     """Id, stage, start and time of each run."""
     runs = open_ledger(root).runs()
     if as_json:
-        console.print_json({"runs": [_short(run) for run in runs]})
+        console.print_json({"runs": [_short(run, _names(runs)) for run in runs]})
         return
-    rows = [[r.id[3:13], r.stage, _what(r), r.started[:19], f"{r.measured.seconds:.1f}"] for r in runs]
-    console.print_table(["id", "stage", "what", "started (UTC)", "s"], rows)
+    names = console.headings("id", "stage", "of", "started", "seconds")
+    made = _names(runs)
+    rows = [
+        [r.id[3:13], r.stage, _what(r, made), r.started[:16].replace("T", " "), f"{r.measured.seconds:.1f}"]
+        for r in runs
+    ]
+    console.print_table(names, rows)
 
 
 @command.command("show", help="One run: inputs, output, parents, diary.")
@@ -95,7 +101,7 @@ def verify(root: Path, as_json: bool) -> int:
     if as_json:
         console.print_json({"faults": [dataclasses.asdict(fault) for fault in faults]} | counts)
     elif faults:
-        console.print_table(["what", "name", "problem"], [[f.what, f.name, f.problem] for f in faults])
+        console.print_table(console.headings("of", "name", "problem"), [[f.what, f.name, f.problem] for f in faults])
     else:
         console.print_text(messages.text("cli.no_faults", **counts))
     return Damaged.exit_code if faults else 0
@@ -150,16 +156,31 @@ def _shared(count: int, as_json: bool) -> None:
         console.print_text(messages.text("ledger.copied", count=count))
 
 
-def _short(run: Run) -> dict[str, object]:
+def _short(run: Run, made: Mapping[str, str]) -> dict[str, object]:
     said = run.to_json()
     kept = {k: said[k] for k in ("id", "stage", "version", "started", "output_digest", "parents", "measured")}
-    return kept | {"what": _what(run)}
+    return kept | {"what": _what(run, made)}
 
 
-def _what(run: Run) -> str:
+def _names(runs: Sequence[Run]) -> dict[str, str]:
+    """What each artifact that answers is called: the attempt it was made as, or the release of one."""
+    found = {r.output["artifact"]: _attempt(r) for r in runs if r.stage == "adapt"}
+    shipped = [r for r in runs if r.stage == "deploy"]
+    return found | {r.output["artifact"]: _released(r, found) for r in shipped}
+
+
+def _what(run: Run, made: Mapping[str, str]) -> str:
     if run.stage in ("adapt", "forecast"):
-        situation = run.inputs.get("situation") or run.inputs
-        return f"{run.inputs['rung']['name']} {situation['base']['name']}"
+        return _attempt(run)
     if run.stage == "evaluate":
-        return str(run.inputs["split"]["name"])
-    return ""
+        return f"{made.get(run.inputs['model'], '?')}, {run.inputs['split']['name']}"
+    return _released(run, made) if run.stage == "deploy" else ""
+
+
+def _attempt(run: Run) -> str:
+    situation = run.inputs.get("situation") or run.inputs
+    return f"{run.inputs['rung']['name']} {situation['base']['name']}"
+
+
+def _released(run: Run, made: Mapping[str, str]) -> str:
+    return messages.text("cli.release_of", name=made.get(run.inputs["model"]["artifact"], "?"))

@@ -25,21 +25,32 @@ def command(path: Path, task: str | None, as_json: bool) -> None:
     if as_json:
         console.print_json(document)
         return
-    console.print_text(
-        messages.text("cli.scope_rows", **document["rows"], task=document["task"], kind=document["kind"])
-    )
+    show(document)
+
+
+def show(document: dict) -> None:  # type: ignore[type-arg]
+    """Rows, what the target takes, the baselines, and what each attempt will take."""
+    said = messages.text("cli.scope_rows", **document["rows"], task=document["task"], kind=document["kind"])
+    console.print_wrapped(said)
     if document["needed_score"] is not None:
-        console.print_text(messages.text("cli.scope_needed", score=document["needed_score"], **document["target"]))
-    rows = [
-        [b["name"], f"{b['value']:.4f} [{b['lower']:.4f}, {b['upper']:.4f}]", f"{b['seconds']:.1f}"]
-        for b in document["baselines"]
-    ]
-    console.print_table(["baseline", f"{document['metric']} on validation", "s"], rows)
-    rows = [
-        [a["name"], "" if a["seconds"] is None else f"{a['seconds']:.0f}", a["memory"], a["refused"] or ""]
-        for a in document["attempts"]
-    ]
-    console.print_table(["attempt", "s predicted", "memory", "refused because"], rows)
+        needed = messages.text("cli.scope_needed", score=document["needed_score"], **document["target"])
+        console.print_wrapped(needed)
+    name, seconds = console.headings("baseline", "seconds")
+    on = messages.text("columns.on_validation", metric=document["metric"])
+    rows = [[b["name"], console.interval(b), f"{b['seconds']:.1f}"] for b in document["baselines"]]
+    console.print_table([name, on, seconds], rows)
+    tried = [a for a in document["attempts"] if a["refused"] is None]
+    if tried:
+        rows = [[a["name"], "" if a["seconds"] is None else f"{a['seconds']:.0f}", a["memory"]] for a in tried]
+        console.print_table(console.headings("attempt", "predicted", "memory"), rows)
+    reasons: dict[str, list[str]] = {}
+    for one in document["attempts"]:
+        if one["refused"]:
+            reasons.setdefault(one["refused"], []).append(one["name"])
+    for one in document["refused"]:
+        reasons.setdefault(one["reason"], []).append(one["name"])
+    for reason, names in reasons.items():
+        console.print_wrapped(messages.text("cli.refused", name=", ".join(names), reason=reason))
 
 
 def scope(opened: OpenTask) -> dict:  # type: ignore[type-arg]

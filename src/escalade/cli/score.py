@@ -24,8 +24,5 @@ def command(metrics: str, predictions: Path, references: Path, language: str | N
     if as_json:
         console.print_json(found)
         return
-    rows = [
-        [name, f"{s['value']:.4f}", f"[{s['lower']:.4f}, {s['upper']:.4f}]", s["signature"]]
-        for name, s in found["metrics"].items()
-    ]
-    console.print_table(["metric", "value", "95 % interval", "signature"], rows, f"n = {found['n']}")
+    rows = [[name, console.interval(s), s["signature"]] for name, s in found["metrics"].items()]
+    console.print_table(console.headings("metric", "value", "signature"), rows, f"n = {found['n']}")

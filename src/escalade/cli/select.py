@@ -30,9 +30,11 @@ def command(path: Path, task: str | None, explain: bool, as_json: bool) -> None:
         [b.name, b.family, b.source, f"{b.parameters:,}" if b.parameters else "", b.context or "", b.license or ""]
         for b in shortlist.bases
     ]
-    console.print_table(["base", "family", "source", "parameters", "context", "licence"], rows)
+    names = console.headings("base", "family", "source", "parameters", "context", "licence")
+    console.print_table(names, rows)
     for refused in shortlist.refused:
-        console.print_text(messages.text("cli.refused", name=refused.name, reason=refused.reason))
+        console.print_wrapped(messages.text("cli.refused", name=refused.name, reason=refused.reason))
     if explain:
         cards = [[c.name, c.what, c.when, c.strengths, c.limits, c.paper] for c in RUNGS.values()]
-        console.print_table(["rung", "what", "when", "strengths", "limits", "paper"], cards)
+        console.print_text("")
+        console.print_cards(console.headings("rung", "what", "when", "strengths", "limits", "paper"), cards)

@@ -113,7 +113,7 @@ def _run_task(
             "metric": metric.name,
             "bases": [base.to_json() for base in checked.bases],
             "project": project.model_dump(mode="json", include={"seed", "rungs", "budget", "limits", "traffic", "use"}),
-            "instruction": task.instruction,
+            "prompt": [task.instruction, task.prompt, task.input_limit],
             "tasks": len(project.tasks),
         }
     )

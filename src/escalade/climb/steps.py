@@ -25,8 +25,10 @@ BASELINES: dict[str, tuple[str, ...]] = {
     "embedding": (),
 }
 _TEXT_BASELINES = ("majority", "copy", "nearest")
-SHARE = 0.6
+SHARE = 0.45
 """Share of a task's time that one attempt may plan for."""
+LEAST = 120.0
+"""Seconds that any attempt may take, however little was forecast."""
 OVERRUN = 3.0
 """How many times its forecast an attempt may take."""
 
@@ -112,7 +114,7 @@ class TaskSteps:
     def adapt(self, planned: Planned, tried: Sequence[Tried]) -> Adapted:
         """Makes the model of an attempt."""
         start = _start(planned, tried)
-        template = adapting.template_of(self.facts, planned.base, self.task.instruction)
+        template = adapting.template_of(self.facts, planned.base, self.task)
         assignment = adapting.Assignment(planned.base, planned.rung, self.project.seed, template, start)
         parents = [*self.parents, self._made_by[start.artifact]] if start else self.parents
         deadline = self.space.deadline
@@ -128,7 +130,7 @@ class TaskSteps:
         """Under a budget, an attempt that takes far longer than forecast is stopped: others should have a chance."""
         seconds = planned.predicted.seconds if planned.predicted else None
         if self.space.deadline is not None and seconds is not None:
-            self.space.deadline = min(self.space.deadline, time.time() + max(60.0, OVERRUN * seconds))
+            self.space.deadline = min(self.space.deadline, time.time() + max(LEAST, OVERRUN * seconds))
 
     def grade(self, model: Model, split: SplitName) -> Graded:
         """Evaluates a model on a split. The clock rules trying; what was chosen is always graded and shipped."""

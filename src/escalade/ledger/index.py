@@ -139,35 +139,34 @@ class Index:
             yield
 
     @contextmanager
-    def _held(self, name: str, what: str, blocks: Callable[[dict[str, Holder]], bool]) -> Iterator[None]:
+    def _held(self, name: str, what: str, blocks: _Blocks) -> Iterator[None]:
         mine = (name, os.getpid(), _born(os.getpid()), socket.gethostname())
-        self._take(mine, what, blocks)
-        done = threading.Event()
-        beating = threading.Thread(target=self._beat, args=(mine, done), daemon=True)
-        beating.start()
-        try:
-            yield
-        finally:
-            done.set()
-            beating.join()
-            with self._connect() as connection:
+        # Kept open for the length of the block: the last connection to close costs a checkpoint, 30 ms where it was
+        # measured, and every event of the block would pay it.
+        with self._connect() as connection:
+            self._take(connection, mine, what, blocks)
+            done = threading.Event()
+            beating = threading.Thread(target=self._beat, args=(mine, done), daemon=True)
+            beating.start()
+            try:
+                yield
+            finally:
+                done.set()
+                beating.join()
                 connection.execute("DELETE FROM leases WHERE " + _MINE, mine)
 
-    def _take(self, mine: _Mine, what: str, blocks: Callable[[dict[str, Holder]], bool]) -> None:
+    def _take(self, connection: sqlite3.Connection, mine: _Mine, what: str, blocks: _Blocks) -> None:
         now = time.time()
-        with self._connect() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                held = _living(connection)
-                if blocks(held):
-                    place = next(name for name in (mine[0], _ALL, *held) if name in held)
-                    first = held[place]
-                    raise Busy("ledger.busy", place=place, pid=first.pid, host=first.host, what=first.what)
-                connection.execute(
-                    "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)", (*mine, what, now, now)
-                )
-            finally:
-                connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            held = _living(connection)
+            if blocks(held):
+                place = next(name for name in (mine[0], _ALL, *held) if name in held)
+                first = held[place]
+                raise Busy("ledger.busy", place=place, pid=first.pid, host=first.host, what=first.what)
+            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)", (*mine, what, now, now))
+        finally:
+            connection.execute("COMMIT")
 
     def _beat(self, mine: _Mine, done: threading.Event) -> None:
         while not done.wait(_BEAT):
@@ -177,6 +176,7 @@ class Index:
 
 
 _Mine = tuple[str, int, str, str]
+_Blocks = Callable[[dict[str, Holder]], bool]
 _MINE = "name = ? AND pid = ? AND born = ? AND host = ?"
 """A lease of this very process: one that was taken over meanwhile is somebody else's."""
 

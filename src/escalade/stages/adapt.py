@@ -12,6 +12,7 @@ from typing import Any
 from escalade import data
 from escalade.catalogue.rungs import RUNGS
 from escalade.ledger import Bench, Run
+from escalade.project import Task
 from escalade.stages.ingest import preferences_of, records_of
 from escalade.stages.workspace import Workspace
 from escalade.values import Base, Data, Facts, Model, Rung, digest_of
@@ -31,11 +32,13 @@ class Assignment:
     """A model of the same base to start from, for rungs that align."""
 
 
-def template_of(facts: Facts, base: Base, instruction: str | None) -> data.Template:
+def template_of(facts: Facts, base: Base, task: Task) -> data.Template:
     """The prompt's template: a model made from scratch understands no instruction, so it gets none to read."""
-    if base.source == "scratch" and instruction is None:
+    if task.prompt == "plain" and facts.kind != "chat":
+        return data.Template(name="plain", language="en", instruction="", layout="{{ input }}")
+    if task.prompt is None and base.source == "scratch" and task.instruction is None:
         return data.template_for(facts, "", list_labels=False)
-    return data.template_for(facts, instruction)
+    return data.template_for(facts, task.instruction)
 
 
 def inputs_of(facts_of: Data, assignment: Assignment) -> dict[str, object]:

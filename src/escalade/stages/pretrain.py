@@ -97,6 +97,19 @@ def pretrain(
     return Base.model_validate_json(json.dumps(run.output)), run
 
 
+def check_free(space: Workspace, out: Path) -> None:
+    """Refuses a folder that holds anything but a base this ledger made: it would be replaced.
+
+    Raises:
+        BadInput: Something else lies there.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        if not space.ledger.path(files.tree_digest(out)).exists():
+            raise BadInput("cli.exists", place=out, path=out)
+    elif out.is_file():
+        raise BadInput("cli.exists", place=out, path=out)
+
+
 def place(space: Workspace, base: Base, out: Path) -> Path:
     """Puts a copy of the base where the user wants it."""
     with space.ledger.holding(str(out), "pretrain"):

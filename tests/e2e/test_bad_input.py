@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -435,8 +443,8 @@ def test_it_is_refused_with_place_cause_and_cure_and_nothing_is_written(
 def test_a_no_go_says_how_many_rows_it_takes(call: Call, tmp_path: Path) -> None:
     write_project(tmp_path, {"target": {"metric": "accuracy", "at_least": 0.99}})
     cause, cure = (call("run", tmp_path, "--json").json["error"][part] for part in ("cause", "cure"))
-    # A flawless answer to n rows proves 0.99 at 95 % where 0.05 ** (1 / n) is at least 0.99: from 299 rows on.
-    assert "36 test rows cannot prove accuracy >= 0.99 at 95% confidence" in cause and "299 test rows" in cure
+    # The first look may err at 2.5 %: a flawless answer to n rows proves 0.99 where 0.025 ** (1 / n) >= 0.99.
+    assert "36 test rows cannot prove accuracy >= 0.99 at 95% confidence" in cause and "368 test rows" in cure
 
 
 def test_a_few_labels_seen_only_in_test_are_listed_and_scored_as_wrong(call: Call, tmp_path: Path) -> None:
@@ -502,7 +510,7 @@ def test_an_interrupted_run_says_so_and_the_same_command_goes_on(tmp_path: Path)
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=60)
     assert first.returncode == 130, err
-    assert json.loads(out)["error"]["key"] == "stages.interrupted" and "Traceback" not in err
+    assert json.loads(out)["error"]["key"].endswith(".interrupted") and "Traceback" not in err
 
     again = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=240)
     document = json.loads(again.stdout)

@@ -25,7 +25,7 @@ from escalade import messages
 
 _ANY_WIDTH = 10_000
 """Wider than any line: nothing is folded."""
-SPLITS = {"train": "columns.train", "validation": "columns.validation", "test": "columns.test"}
+SPLITS = {"train": "headings.train", "validation": "headings.validation", "test": "headings.test"}
 
 
 class ConsoleReporter:
@@ -92,15 +92,15 @@ def print_wrapped(text: str) -> None:
     _stdout(width_of_stdout()).print(text, markup=False)
 
 
-def headings(*names: str) -> list[str]:
-    """Column headings in the language in use: the texts ``columns.NAME``."""
-    return [messages.text(f"columns.{name}") for name in names]
+def headings(*keys: str) -> list[str]:
+    """Column headings in the language in use."""
+    return [messages.text(key) for key in keys]
 
 
 def score_headings(split: str) -> list[str]:
     """The headings of :func:`score_rows`."""
-    metric, signature = headings("metric", "signature")
-    return [metric, messages.text("columns.on_split", split=messages.text(SPLITS[split])), signature]
+    metric, signature = headings("headings.metric", "headings.signature")
+    return [metric, messages.text("headings.on_split", split=messages.text(SPLITS[split])), signature]
 
 
 def score_rows(scores: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -38,7 +38,9 @@ def command(as_json: bool) -> int:
     if as_json:
         console.print_json(found)
     else:
-        console.print_table(console.headings("of", "found"), [[k, _shown(v)] for k, v in found.items()])
+        console.print_table(
+            console.headings("headings.of", "headings.found"), [[k, _shown(v)] for k, v in found.items()]
+        )
     return 1 if found["missing"] else 0
 
 

@@ -62,7 +62,7 @@ def list_runs(root: Path, as_json: bool) -> None:
     if as_json:
         console.print_json({"runs": [_short(run, _names(runs)) for run in runs]})
         return
-    names = console.headings("id", "stage", "of", "started", "seconds")
+    names = console.headings("headings.id", "headings.stage", "headings.of", "headings.started", "headings.seconds")
     made = _names(runs)
     rows = [
         [r.id[3:13], r.stage, _what(r, made), r.started[:16].replace("T", " "), f"{r.measured.seconds:.1f}"]
@@ -101,7 +101,10 @@ def verify(root: Path, as_json: bool) -> int:
     if as_json:
         console.print_json({"faults": [dataclasses.asdict(fault) for fault in faults]} | counts)
     elif faults:
-        console.print_table(console.headings("of", "name", "problem"), [[f.what, f.name, f.problem] for f in faults])
+        console.print_table(
+            console.headings("headings.of", "headings.name", "headings.problem"),
+            [[f.what, f.name, f.problem] for f in faults],
+        )
     else:
         console.print_text(messages.text("cli.no_faults", **counts))
     return Damaged.exit_code if faults else 0

@@ -35,14 +35,14 @@ def show(document: dict) -> None:  # type: ignore[type-arg]
     if document["needed_score"] is not None:
         needed = messages.text("cli.scope_needed", score=document["needed_score"], **document["target"])
         console.print_wrapped(needed)
-    name, seconds = console.headings("baseline", "seconds")
-    on = messages.text("columns.on_validation", metric=document["metric"])
+    name, seconds = console.headings("headings.baseline", "headings.seconds")
+    on = messages.text("headings.on_validation", metric=document["metric"])
     rows = [[b["name"], console.interval(b), f"{b['seconds']:.1f}"] for b in document["baselines"]]
     console.print_table([name, on, seconds], rows)
     tried = [a for a in document["attempts"] if a["refused"] is None]
     if tried:
         rows = [[a["name"], "" if a["seconds"] is None else f"{a['seconds']:.0f}", a["memory"]] for a in tried]
-        console.print_table(console.headings("attempt", "predicted", "memory"), rows)
+        console.print_table(console.headings("headings.attempt", "headings.predicted", "headings.memory"), rows)
     reasons: dict[str, list[str]] = {}
     for one in document["attempts"]:
         if one["refused"]:

@@ -25,4 +25,6 @@ def command(metrics: str, predictions: Path, references: Path, language: str | N
         console.print_json(found)
         return
     rows = [[name, console.interval(s), s["signature"]] for name, s in found["metrics"].items()]
-    console.print_table(console.headings("metric", "value", "signature"), rows, f"n = {found['n']}")
+    console.print_table(
+        console.headings("headings.metric", "headings.value", "headings.signature"), rows, f"n = {found['n']}"
+    )

@@ -30,11 +30,28 @@ def command(path: Path, task: str | None, explain: bool, as_json: bool) -> None:
         [b.name, b.family, b.source, f"{b.parameters:,}" if b.parameters else "", b.context or "", b.license or ""]
         for b in shortlist.bases
     ]
-    names = console.headings("base", "family", "source", "parameters", "context", "licence")
+    names = console.headings(
+        "headings.base",
+        "headings.family",
+        "headings.source",
+        "headings.parameters",
+        "headings.context",
+        "headings.licence",
+    )
     console.print_table(names, rows)
     for refused in shortlist.refused:
         console.print_wrapped(messages.text("cli.refused", name=refused.name, reason=refused.reason))
     if explain:
         cards = [[c.name, c.what, c.when, c.strengths, c.limits, c.paper] for c in RUNGS.values()]
         console.print_text("")
-        console.print_cards(console.headings("rung", "what", "when", "strengths", "limits", "paper"), cards)
+        console.print_cards(
+            console.headings(
+                "headings.rung",
+                "headings.what",
+                "headings.when",
+                "headings.strengths",
+                "headings.limits",
+                "headings.paper",
+            ),
+            cards,
+        )

@@ -184,11 +184,11 @@ class Climber:
     def _try(self, planned: Planned, attempts: list[Tried], best: Tried | None, passed: bool) -> Tried:
         if planned.refused:
             return Tried(planned, "not tried", planned.refused.reason)
+        if passed and best:
+            return Tried(planned, "not tried", messages.text("climb.already_met", name=best.planned.name))
         earlier = self.book.earlier(planned)
         if earlier and earlier[0] != "done":
             return Tried(planned, *earlier)
-        if passed and best:
-            return Tried(planned, "not tried", messages.text("climb.already_met", name=best.planned.name))
         if not earlier and (reason := self._too_dear(planned)):
             return Tried(planned, "not tried", reason)
         try:

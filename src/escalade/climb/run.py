@@ -177,7 +177,8 @@ def _tell(space: Workspace, task: str, tried: Tried) -> None:
             "climb.tried", task=task, name=tried.planned.name, metric=score.metric, value=score.value,
             lower=score.lower, upper=score.upper, seconds=seconds, note=note,
         )  # fmt: skip
-    else:
+    elif tried.planned.refused is None:
+        # What does not apply at all is said once, in the ladder.
         space.reporter.say(
             "climb.not_tried", task=task, name=tried.planned.name, status=tried.status, reason=tried.reason
         )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from escalade import messages
+from escalade.deploy.export import Merge, export
 from escalade.errors import EscaladeError, Interrupted, NotProven
 from escalade.ledger import Bench, Run
 from escalade.protocols import Prediction
@@ -30,10 +31,9 @@ def deploy(
 
     def work(bench: Bench) -> Release:
         from escalade.deploy.card import card
-        from escalade.deploy.export import export
 
         out = bench.new("release")
-        export(space.ledger.path(model.artifact), space.folder_of(base), out)
+        export(space.ledger.path(model.artifact), space.folder_of(base), out, _merger)
         text = card(model, base, data.facts, validation, data.identity)
         (out / "README.md").write_text(text, encoding="utf-8")
         records = records_of(space, data.validation, data.facts)
@@ -46,6 +46,12 @@ def deploy(
     inputs = {"model": model, "base": base, "validation": validation, "facts": data.facts}
     run = space.ledger.perform("deploy", VERSION, inputs, work, parents=parents)
     return Release.model_validate_json(json.dumps(run.output)), run
+
+
+def _merger() -> Merge:
+    from escalade.deploy.merge import write_merged
+
+    return write_merged
 
 
 def hold(space: Workspace, folder: Path, records: list[Record], evaluated: list[Prediction], seed: int = 0) -> Gate:

@@ -126,7 +126,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     for row in cells:
         table.add_row(*map(escape, row))
     console = _stdout(None)
-    needed = Measurement.get(console, console.options, table).maximum
+    needed = Measurement.get(console, console.options.update_width(_ANY_WIDTH), table).maximum
     if width is None or needed <= width:
         _stdout(max(1, needed)).print(table)
     else:

@@ -138,7 +138,9 @@ def record_from_text(kind: Kind, text: str, number: int = 0) -> Record:
     if kind == "classification":
         return Labelled(id, text, "")
     if kind == "relation-extraction":
-        return Related(id, text, "", "", "")
+        # The text, the first entity and the second, a line each, as ``input_text`` has them.
+        said, head, tail = [*text.rsplit("\n", 2), "", ""][:3]
+        return Related(id, said, head, tail, "")
     if kind == "chat":
         return Chat(id, (Message("user", text), Message("assistant", "")))
     if kind == "question-answering":
@@ -264,16 +266,22 @@ def _row_record(kind: Kind, text: str, row: Mapping[str, Any], number: int) -> R
 
 
 def _rows_in(out: Path) -> int:
-    """Whole rows already answered; a line cut short by a kill is removed."""
+    """Whole rows already answered; a row cut short by a kill is removed."""
     if not out.exists():
         return 0
-    content = out.read_text(encoding="utf-8")
-    if content and not content.endswith("\n"):
-        content = content[: content.rfind("\n") + 1]
-        out.write_text(content, encoding="utf-8")
-    if out.suffix == ".csv":
-        return max(0, sum(1 for _ in csv.reader(io.StringIO(content))) - 1)
-    return content.count("\n")
+    content = out.read_bytes()
+    table = out.suffix == ".csv"
+    rows = whole = start = quotes = 0
+    while (end := content.find(b"\n", start)) >= 0:
+        quotes += content.count(b'"', start, end)
+        start = end + 1
+        # Inside quotes a line break belongs to a cell of CSV; JSON has none within a row.
+        if not table or quotes % 2 == 0:
+            rows, whole = rows + 1, start
+    if whole < len(content):
+        with open(out, "r+b") as file:
+            file.truncate(whole)
+    return max(0, rows - 1) if table else rows
 
 
 def _append(out: Path, first: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], None]:

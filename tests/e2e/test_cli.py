@@ -67,8 +67,10 @@ def test_help_lists_every_verb_in_both_languages(call: Call) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(call: Call, verb: str) -> None:
-    said = fine(call(verb, "--help")).out
-    assert said.startswith(f"Usage: escalade {verb}") and "--help" in said
+    said, chinese = fine(call(verb, "--help")).out, fine(call(verb, "--help", "--lang", "zh")).out
+    assert said.startswith(f"Usage: escalade {verb}") and not CHINESE.search(said) and "help." not in said
+    options = re.split(r"^ +(?=--|-h)", chinese, flags=re.MULTILINE)[1:-1]
+    assert all(CHINESE.search(option) for option in options) and CHINESE.search(chinese)
 
 
 def test_the_version_is_the_installed_one(call: Call) -> None:

@@ -29,6 +29,7 @@ def drive(folder: Path, what: str) -> tuple[dict[str, Any], list[dict[str, Any]]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, done.stderr
     first, *rest = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["twice the same"]
     return first, rest
 
 
@@ -40,7 +41,7 @@ def same(one: dict[str, Any], undisturbed: dict[str, Any]) -> bool:
 
 
 def test_killed_before_or_after_any_rename_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    make(tmp_path / "project", tasks=["mood"], candidates=[])
+    make(tmp_path / "project", tasks=["mood"], rungs=["baseline"])
     undisturbed, killed = drive(tmp_path, "renames")
     *cut, last = killed
     assert undisturbed["renames"] > 30 and len(cut) >= 2 * undisturbed["renames"]
@@ -52,7 +53,7 @@ def test_killed_before_or_after_any_rename_it_goes_on_to_the_same_end(tmp_path: 
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(tmp_path: Path) -> None:
     make(tmp_path / "project", tasks=["mood"])
     undisturbed, killed = drive(tmp_path, "moments")
-    assert len(killed) == 30 and sum(one["codes"][0] == KILLED for one in killed) >= 25
+    assert len(killed) == 30 and sum(one["codes"][0] == KILLED for one in killed) >= 20
     assert [one["moment"] for one in killed if not same(one, undisturbed)] == []
 
 
@@ -81,10 +82,8 @@ def test_two_processes_at_once_share_the_work_and_come_to_the_same_end(tmp_path:
     documents = [json.loads(out) for out, _ in ended]
     assert sum(document["executed"] for document in documents) == said["executed"], "nothing was done twice"
     assert results(project) == results(alone) and Ledger(project / ".escalade").verify() == []
-    told = [
-        f"waiting for process {pid} on" in text for pid, text in ((first.pid, ended[1][1]), (second.pid, ended[0][1]))
-    ]
-    assert any(told), ended
+    of_other = ((first.pid, ended[1][1]), (second.pid, ended[0][1]))
+    assert any(f"waiting for process {pid} on" in text for pid, text in of_other), ended
     assert refused["key"] == "ledger.busy" and any(f"process {p.pid} on" in refused["cause"] for p in (first, second))
 
 

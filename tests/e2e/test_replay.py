@@ -132,12 +132,11 @@ def test_an_edited_row_adapts_again_only_where_adapting_reads_it(finished: Path,
 
 
 def test_a_new_target_adapts_and_reads_nothing_again(project: Path) -> None:
-    tasks, candidates = ("mood", "topic"), ("scratch:encoder:tiny",)
-    write_project(project, tasks, candidates, target=0.79)
+    write_project(project, target=0.79)
     document, ledger = run(project)
     assert ledger.executed == [], "the same model is kept, and the test rows were answered before"
     assert {task.test.looks for task in document.tasks if task.test} == {2}, "but it is a second look at them"
-    write_project(project, tasks, candidates, target=0.05)
+    write_project(project, target=0.05)
     document, ledger = run(project)
     assert document.verdict == "met" and {attempt.status for attempt in document.attempts} == {"done", "not tried"}
     shorter = {attempt.reason for attempt in document.attempts} - {None}
@@ -147,7 +146,7 @@ def test_a_new_target_adapts_and_reads_nothing_again(project: Path) -> None:
 
 
 def test_a_new_candidate_tries_only_itself(project: Path) -> None:
-    write_project(project, ("mood", "topic"), ("scratch:encoder:tiny", "scratch:encoder:0.1M"), target=0.8)
+    write_project(project, candidates=("scratch:encoder:tiny", "scratch:encoder:0.1M"))
     _, ledger = run(project)
     assert Counter(ledger.executed) == Counter(["select", "forecast", "adapt", "evaluate"] * 2)
 

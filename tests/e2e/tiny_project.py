@@ -51,19 +51,25 @@ def write_rows(path: Path, rows: Sequence[dict[str, str]]) -> None:
 def make(
     folder: Path,
     tasks: Sequence[str] = ("mood", "topic"),
-    candidates: Sequence[str] = ("scratch:encoder:tiny",),
-    target: float = 0.8,
+    rungs: Sequence[str] = ("baseline", "full"),
 ) -> Path:
     """Writes the project's files: train, validation and test of each task in a file of its own."""
     folder.mkdir(parents=True)
     for task in tasks:
         for split in SPLITS:
             write_rows(folder / f"{task}-{split}.jsonl", rows_of(task, split))
-    write_project(folder, tasks, candidates, target)
+    write_project(folder, tasks, rungs)
     return folder
 
 
-def write_project(folder: Path, tasks: Sequence[str], candidates: Sequence[str], target: float) -> None:
+def write_project(
+    folder: Path,
+    tasks: Sequence[str] = ("mood", "topic"),
+    rungs: Sequence[str] = ("baseline", "full"),
+    candidates: Sequence[str] = ("scratch:encoder:tiny",),
+    target: float = 0.8,
+) -> None:
+    """Writes the project file. The candidate is named, so that none that lies on this machine is tried."""
     said = {
         "name": "tiny",
         "language": "en",
@@ -76,6 +82,7 @@ def write_project(folder: Path, tasks: Sequence[str], candidates: Sequence[str],
             for task in tasks
         ],
         "candidates": list(candidates),
+        "rungs": list(rungs),
     }
     (folder / projects.FILE).write_text(json.dumps(said, indent=1), encoding="utf-8")
 

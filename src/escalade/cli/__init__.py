@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from escalade import messages
-from escalade.cli.usage import Chooser, explained
+from escalade.cli.usage import Chooser, explained, in_language
 from escalade.errors import EscaladeError
 
 VERBS = (
@@ -32,7 +32,7 @@ class Verbs(Chooser):
             return None
         module = importlib.import_module(f"escalade.cli.{cmd_name}")
         command: click.Command = module.command
-        return command
+        return in_language(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the verbs with their one line from the messages."""
@@ -40,9 +40,14 @@ class Verbs(Chooser):
             formatter.write_dl([(verb, messages.text(f"cli.verb_{verb}")) for verb in VERBS])
 
 
-@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--lang", type=click.Choice(messages.LANGUAGES), help="Language of messages; the locale's by default.")
-@click.option("--version", is_flag=True, help="Print the version.")
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    help="help.escalade",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option("--lang", type=click.Choice(messages.LANGUAGES), help="help.escalade_lang")
+@click.option("--version", is_flag=True, help="help.escalade_version")
 @click.pass_context
 def group(ctx: click.Context, lang: str | None, version: bool) -> None:
     """Climb from a task to a model that provably does it, by the cheapest way there is."""
@@ -84,7 +89,7 @@ def _language_first(given: list[str]) -> list[str]:
 def _exit_code(given: list[str]) -> int:
     as_json = "--json" in given
     try:
-        code = group.main(given, prog_name="escalade", standalone_mode=False)
+        code = in_language(group).main(given, prog_name="escalade", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code

@@ -14,12 +14,12 @@ from escalade.errors import BadInput
 from escalade.values import Refused
 
 
-@click.command(help="One candidate on one rung, evaluated on validation.")
+@click.command(help="help.adapt")
 @click.argument("rung")
 @click.argument("base")
-@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="Project folder or file.")
-@click.option("--task", help="One task; the first where left out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="help.project_path")
+@click.option("--task", help="help.task")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(rung: str, base: str, path: Path, task: str | None, as_json: bool) -> None:
     """RUNG and BASE as the ladder names them, for instance `full scratch:encoder:tiny`."""
     reporter = console.ConsoleReporter(quiet=as_json)

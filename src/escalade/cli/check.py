@@ -14,11 +14,11 @@ from escalade.stages.check import Checked
 from escalade.stages.workspace import open_workspace
 
 
-@click.command(help="Find what is wrong before anything is run; nothing is written.")
+@click.command(help="help.check")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("."))
-@click.option("--schema", is_flag=True, help="Print the JSON schema of the project file.")
-@click.option("--document-schema", is_flag=True, help="Print the JSON schema of what `run --json` gives.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--schema", is_flag=True, help="help.check_schema")
+@click.option("--document-schema", is_flag=True, help="help.check_document_schema")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(path: Path, schema: bool, document_schema: bool, as_json: bool) -> None:
     """Reads the project, its rows and its candidates."""
     if schema:

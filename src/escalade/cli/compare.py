@@ -12,12 +12,12 @@ from escalade.cli.runs import open_project
 from escalade.climb.compare import compare
 
 
-@click.command(help="Paired test between two attempts on the same validation rows.")
+@click.command(help="help.compare")
 @click.argument("a")
 @click.argument("b")
-@click.option("--metric", help="The kind's own where left out.")
-@click.option("--project", "root", type=click.Path(path_type=Path), default=Path("."), help="Folder of the project.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--metric", help="help.compare_metric")
+@click.option("--project", "root", type=click.Path(path_type=Path), default=Path("."), help="help.project")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(a: str, b: str, metric: str | None, root: Path, as_json: bool) -> None:
     """Difference is B minus A, in the metric's own units."""
     found = compare(open_project(root), a, b, metric)

@@ -24,9 +24,9 @@ SHARE = 0.6
 """The target of the task `area`: this share of what the best baseline scored on validation."""
 
 
-@click.command(help="The built-in example: from the standard library's docstrings to a served model.")
+@click.command(help="help.demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("escalade-demo"))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(folder: Path, as_json: bool) -> int:
     """Harvests the rows, climbs two tasks, serves a release and asks it one question."""
     reporter = console.ConsoleReporter(quiet=as_json)

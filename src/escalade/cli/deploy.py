@@ -15,11 +15,11 @@ from escalade.stages import attempts
 from escalade.stages.deploy import deploy
 
 
-@click.command(help="Ship an attempt of the ledger, through the release gate.")
+@click.command(help="help.deploy")
 @click.argument("attempt")
-@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="Project folder or file.")
-@click.option("--task", help="One task; the first where left out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="help.project_path")
+@click.option("--task", help="help.task")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(attempt: str, path: Path, task: str | None, as_json: bool) -> None:
     """Writes releases/TASK: merged, safetensors, with a model card."""
     reporter = console.ConsoleReporter(quiet=as_json)

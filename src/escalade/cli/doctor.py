@@ -30,8 +30,8 @@ PACKAGES = (
 )
 
 
-@click.command(help="What this machine has, and what is missing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.command(help="help.doctor")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(as_json: bool) -> int:
     """Looks; changes nothing. Exit code 1 where something that is needed is missing."""
     found = examine()

@@ -16,13 +16,19 @@ from escalade.evaluate import load_metric
 from escalade.stages import attempts
 
 
-@click.command(help="Grade an attempt of the ledger on a split of its task. Looking at test is counted.")
+@click.command(help="help.evaluate")
 @click.argument("attempt")
-@click.option("--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True)
-@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="Project folder or file.")
-@click.option("--task", help="One task; the first where left out.")
-@click.option("--show", help="Examples to print, for instance worst:20.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="help.evaluate_split",
+)
+@click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="help.project_path")
+@click.option("--task", help="help.task")
+@click.option("--show", help="help.evaluate_show")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(attempt: str, split: str, path: Path, task: str | None, show: str | None, as_json: bool) -> None:
     """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
     reporter = console.ConsoleReporter(quiet=as_json)

@@ -16,10 +16,10 @@ from escalade.errors import BadInput
 SCHEMA = "escalade.schema.json"
 
 
-@click.command(help="Write a project file for your rows, with its JSON schema beside it.")
+@click.command(help="help.init")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("."))
-@click.option("--data", "source", help="Your rows; columns and kind are guessed and written down.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--data", "source", help="help.init_data")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(folder: Path, source: str | None, as_json: bool) -> None:
     """Never overwrites a project file."""
     file = folder / projects.FILE

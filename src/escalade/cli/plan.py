@@ -21,12 +21,12 @@ _FORWARDS = {"full": 3.0, "lora": 2.2, "infer": 1.0}
 _LIBRARIES = 0.6e9
 
 
-@click.command(help="One model and one method: parameters, memory and time of a step on this machine, by formula.")
-@click.option("--model", "name", required=True, help="A folder, a hub name, or scratch:FAMILY:SIZE.")
-@click.option("--method", type=click.Choice(list(_BYTES)), default="full", show_default=True)
-@click.option("--batch", type=int, default=8, show_default=True)
-@click.option("--seq", type=int, default=256, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.command(help="help.plan")
+@click.option("--model", "name", required=True, help="help.plan_model")
+@click.option("--method", type=click.Choice(list(_BYTES)), default="full", show_default=True, help="help.plan_method")
+@click.option("--batch", type=int, default=8, show_default=True, help="help.plan_batch")
+@click.option("--seq", type=int, default=256, show_default=True, help="help.plan_seq")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(name: str, method: str, batch: int, seq: int, as_json: bool) -> None:
     """A rule of thumb: weights and optimiser exactly, activations at 34 bytes a token, width and layer."""
     space = open_workspace(Path("."))

@@ -14,16 +14,16 @@ from escalade.stages import using
 from escalade.stages.workspace import Workspace, open_workspace
 
 
-@click.command(help="Answer texts or a file of rows with a release or any local model.")
+@click.command(help="help.predict")
 @click.argument("model")
 @click.argument("texts", nargs=-1)
-@click.option("--data", type=click.Path(path_type=Path), help="Rows to answer.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the answers go: .csv or .jsonl. Goes on if cut.")
-@click.option("--input", "inputs", multiple=True, help="Column with the input; guessed where left out.")
-@click.option("--fill-mask", is_flag=True, help="The likeliest words in the place of [MASK].")
-@click.option("--max-tokens", type=int, help="Longest answer.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--data", type=click.Path(path_type=Path), help="help.predict_data")
+@click.option("--out", type=click.Path(path_type=Path), help="help.predict_out")
+@click.option("--input", "inputs", multiple=True, help="help.predict_input")
+@click.option("--fill-mask", is_flag=True, help="help.predict_fill_mask")
+@click.option("--max-tokens", type=int, help="help.predict_max_tokens")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
+@click.option("--quiet", is_flag=True, help="help.quiet")
 def command(
     model: str,
     texts: tuple[str, ...],

@@ -13,16 +13,18 @@ from escalade.stages import pretrain as stage
 from escalade.stages.workspace import open_workspace
 
 
-@click.command(help="Train a base model from scratch: mlm for encoders, clm for decoders, span corruption for both.")
-@click.option("--family", type=click.Choice(["encoder", "decoder", "encoder-decoder"]), required=True)
-@click.option("--size", default="tiny", show_default=True, help="tiny, mini, small, or a count such as 5M.")
-@click.option("--text", "texts", multiple=True, required=True, help="Text files (may be given several times).")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new base.")
-@click.option("--epochs", type=float, default=1.0, show_default=True, help="Passes over the text.")
-@click.option("--vocabulary", type=int, help="Tokens of the new tokenizer; from the amount of text where left out.")
-@click.option("--context", type=int, default=256, show_default=True, help="Longest input in tokens.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.command(help="help.pretrain")
+@click.option(
+    "--family", type=click.Choice(["encoder", "decoder", "encoder-decoder"]), required=True, help="help.pretrain_family"
+)
+@click.option("--size", default="tiny", show_default=True, help="help.pretrain_size")
+@click.option("--text", "texts", multiple=True, required=True, help="help.pretrain_text")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="help.pretrain_out")
+@click.option("--epochs", type=float, default=1.0, show_default=True, help="help.pretrain_epochs")
+@click.option("--vocabulary", type=int, help="help.pretrain_vocabulary")
+@click.option("--context", type=int, default=256, show_default=True, help="help.pretrain_context")
+@click.option("--seed", type=int, default=0, show_default=True, help="help.seed")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
     family: str,
     size: str,

@@ -13,9 +13,9 @@ from escalade.cli.runs import open_project
 from escalade.report import write_report
 
 
-@click.command(help="Write report.html from the ledger; nothing is trained.")
+@click.command(help="help.report")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("."))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(path: Path, as_json: bool) -> None:
     """Replays the recorded climb; stages that were never run are not run for a report."""
     root = (path if path.is_dir() else path.parent).resolve()

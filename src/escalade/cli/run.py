@@ -24,32 +24,30 @@ from escalade.project import Project
 HEADER = "# written by `escalade run --data`"
 
 
-@click.command(help="The whole climb: from rows to a proven release.")
+@click.command(help="help.run")
 @click.argument("path", type=click.Path(path_type=Path), default=None, required=False)
-@click.option("--data", help="Your rows: a file, or a hub name. Does what `init` and `run` do, in one command.")
-@click.option("--validation", help="Rows for validation; cut from --data where left out.")
-@click.option("--test", help="Rows for the test; cut from --data where left out.")
-@click.option("--preferences", help="Rows with prompt, chosen and rejected.")
-@click.option("--input", "inputs", multiple=True, help="Column with the input (may be given several times).")
-@click.option("--output", help="Column with the label or the text wanted.")
-@click.option("--group", help="Column whose value keeps rows together.")
-@click.option("--kind", help="Kind of task, for instance classification; guessed where left out.")
-@click.option("--metric", help="Metric that decides; the kind's own where left out.")
-@click.option("--target", type=float, help="What the metric must reach; to beat the best baseline where left out.")
-@click.option(
-    "--candidate", "candidates", multiple=True, help="A model folder, a hub name, or scratch[:FAMILY[:SIZE]]."
-)
-@click.option("--rung", "rungs", multiple=True, help="Only these rungs (may be given several times).")
+@click.option("--data", help="help.run_data")
+@click.option("--validation", help="help.run_validation")
+@click.option("--test", help="help.run_test")
+@click.option("--preferences", help="help.run_preferences")
+@click.option("--input", "inputs", multiple=True, help="help.run_input")
+@click.option("--output", help="help.run_output")
+@click.option("--group", help="help.run_group")
+@click.option("--kind", help="help.run_kind")
+@click.option("--metric", help="help.run_metric")
+@click.option("--target", type=float, help="help.run_target")
+@click.option("--candidate", "candidates", multiple=True, help="help.run_candidate")
+@click.option("--rung", "rungs", multiple=True, help="help.run_rung")
 @click.option(
     "--prompt",
     type=click.Choice(["instruction", "plain"]),
-    help="plain: the input alone, as translation models read it.",
+    help="help.run_prompt",
 )
-@click.option("--budget", help="Time for adapting: 90s, 5m, 1h.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--project", "folder", type=click.Path(path_type=Path), help="Folder of the new project.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--budget", help="help.run_budget")
+@click.option("--seed", type=int, default=0, show_default=True, help="help.seed")
+@click.option("--project", "folder", type=click.Path(path_type=Path), help="help.run_project")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
+@click.option("--quiet", is_flag=True, help="help.quiet")
 @click.pass_context
 def command(ctx: click.Context, /, path: Path | None, as_json: bool, quiet: bool, **said: object) -> int:
     """Runs a project file, or makes one from options and runs it."""

@@ -18,7 +18,7 @@ from escalade.ledger.share import pull, push
 from escalade.stages.workspace import Reporter, Workspace, open_workspace
 
 
-@click.group(cls=Chooser, invoke_without_command=True, help="What happened: list, show, verify, share.")
+@click.group(cls=Chooser, invoke_without_command=True, help="help.runs")
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """The verbs of the ledger."""
@@ -26,10 +26,8 @@ def command(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-_where = click.option(
-    "--project", "root", type=click.Path(path_type=Path), default=Path("."), help="Folder of the project."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_where = click.option("--project", "root", type=click.Path(path_type=Path), default=Path("."), help="help.project")
+_json = click.option("--json", "as_json", is_flag=True, help="help.json")
 
 
 def open_ledger(root: Path) -> Ledger:
@@ -53,7 +51,7 @@ def open_project(root: Path, reporter: Reporter | None = None) -> Workspace:
     return open_workspace(root, reporter)
 
 
-@command.command("list", help="Every run, oldest first.")
+@command.command("list", help="help.runs_list")
 @_where
 @_json
 def list_runs(root: Path, as_json: bool) -> None:
@@ -71,7 +69,7 @@ def list_runs(root: Path, as_json: bool) -> None:
     console.print_table(names, rows)
 
 
-@command.command("show", help="One run: inputs, output, parents, diary.")
+@command.command("show", help="help.runs_show")
 @click.argument("id")
 @_where
 @_json
@@ -90,7 +88,7 @@ def show_run(id: str, root: Path, as_json: bool) -> None:
         console.print_text(json.dumps(event, ensure_ascii=False))
 
 
-@command.command("verify", help="Re-derive every digest; exit 1 where something does not agree.")
+@command.command("verify", help="help.runs_verify")
 @_where
 @_json
 def verify(root: Path, as_json: bool) -> int:
@@ -110,7 +108,7 @@ def verify(root: Path, as_json: bool) -> int:
     return Damaged.exit_code if faults else 0
 
 
-@command.command("gc", help="Delete what nothing refers to.")
+@command.command("gc", help="help.runs_gc")
 @_where
 @_json
 def gc(root: Path, as_json: bool) -> None:
@@ -122,7 +120,7 @@ def gc(root: Path, as_json: bool) -> None:
         console.print_text(messages.text("ledger.collected", count=len(gone)))
 
 
-@command.command("rebuild", help="Make the index anew from the run files.")
+@command.command("rebuild", help="help.runs_rebuild")
 @_where
 @_json
 def rebuild(root: Path, as_json: bool) -> None:
@@ -134,7 +132,7 @@ def rebuild(root: Path, as_json: bool) -> None:
         console.print_text(messages.text("ledger.rebuilt", count=count))
 
 
-@command.command("push", help="Copy runs and artifacts to ADDRESS (a folder, s3://, ...).")
+@command.command("push", help="help.runs_push")
 @click.argument("address")
 @_where
 @_json
@@ -143,7 +141,7 @@ def push_runs(address: str, root: Path, as_json: bool) -> None:
     _shared(push(open_ledger(root), address), as_json)
 
 
-@command.command("pull", help="Copy runs and artifacts from ADDRESS, each checked against its digest.")
+@command.command("pull", help="help.runs_pull")
 @click.argument("address")
 @_where
 @_json

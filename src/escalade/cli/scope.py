@@ -12,10 +12,10 @@ from escalade.cli._project import OpenTask, open_task
 from escalade.evaluate import items_needed, score_needed
 
 
-@click.command(help="What is asked, how hard it is, and what each way will cost, before it is spent.")
+@click.command(help="help.scope")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("."))
-@click.option("--task", help="One task; the first where left out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--task", help="help.task")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(path: Path, task: str | None, as_json: bool) -> None:
     """Reads the rows, scores the baselines, and forecasts every attempt."""
     reporter = console.ConsoleReporter(quiet=as_json)

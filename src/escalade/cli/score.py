@@ -11,12 +11,12 @@ from escalade.cli import console
 from escalade.evaluate.read_texts import read_pair
 
 
-@click.command(help="Metrics of predictions against references: text, JSONL or CSV files, a row each.")
-@click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="Names, comma-separated.")
-@click.option("--predictions", type=click.Path(path_type=Path), required=True)
-@click.option("--references", type=click.Path(path_type=Path), required=True)
-@click.option("--language", help="Of the texts; by their script where left out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.command(help="help.score")
+@click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
+@click.option("--predictions", type=click.Path(path_type=Path), required=True, help="help.score_predictions")
+@click.option("--references", type=click.Path(path_type=Path), required=True, help="help.score_references")
+@click.option("--language", help="help.score_language")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(metrics: str, predictions: Path, references: Path, language: str | None, as_json: bool) -> None:
     """Scores one file against another."""
     said, wanted = read_pair(predictions, references)

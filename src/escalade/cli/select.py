@@ -12,11 +12,11 @@ from escalade.cli import console
 from escalade.cli._project import open_task
 
 
-@click.command(help="Which candidates suit the task, and why the others do not.")
+@click.command(help="help.select")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("."))
-@click.option("--task", help="One task; the first where left out.")
-@click.option("--explain", is_flag=True, help="What each rung is, when it suits, its strengths and limits.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--task", help="help.task")
+@click.option("--explain", is_flag=True, help="help.select_explain")
+@click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(path: Path, task: str | None, explain: bool, as_json: bool) -> None:
     """Pins every candidate by its content."""
     reporter = console.ConsoleReporter(quiet=as_json)

@@ -12,13 +12,13 @@ from escalade.stages import using
 from escalade.stages.workspace import open_workspace
 
 
-@click.command(help="Serve a release behind an OpenAI-compatible API, on this machine unless a token guards it.")
+@click.command(help="help.serve")
 @click.argument("model")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", type=int, default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--token", help="Bearer token that requests must carry; or ESCALADE_TOKEN.")
-@click.option("--name", help="The model's id in requests; the folder's name where left out.")
-@click.option("--json", "as_json", is_flag=True, help="The address as JSON on stdout.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="help.serve_host")
+@click.option("--port", type=int, default=8000, show_default=True, help="help.serve_port")
+@click.option("--token", help="help.serve_token")
+@click.option("--name", help="help.serve_name")
+@click.option("--json", "as_json", is_flag=True, help="help.serve_json")
 def command(model: str, host: str, port: int, token: str | None, name: str | None, as_json: bool) -> None:
     """Serves until Ctrl-C."""
     space = open_workspace(Path("."), console.ConsoleReporter())

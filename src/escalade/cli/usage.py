@@ -7,11 +7,28 @@ from collections.abc import Sequence
 
 import click
 
+from escalade import messages
 from escalade.errors import BadInput
 
 
+def in_language(command: click.Command) -> click.Command:
+    """The command with its help and that of its options, given as keys, in the language in use."""
+    told: list[click.Command | click.Option] = [command]
+    told += [param for param in command.params if isinstance(param, click.Option)]
+    for said in told:
+        key = said.__dict__.setdefault("help_key", said.help)
+        if key and key.startswith("help."):
+            said.help = messages.text(key)
+    return command
+
+
 class Chooser(click.Group):
-    """A group that answers an unknown verb with the nearest one."""
+    """A group that answers an unknown verb with the nearest one, and explains in the language in use."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, explained in the language in use."""
+        found = super().get_command(ctx, cmd_name)
+        return found and in_language(found)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -150,7 +150,9 @@ def _lora_settings(s: Situation) -> Settings:
 def _full_settings(s: Situation) -> Settings:
     if s.base.source == "scratch":
         passes = min(40.0, max(5.0, 60_000 / max(1, s.rows)))
-        return _training(s, rate=1e-3, epochs=passes, factor=3.0)
+        # BERT's norms stand behind the residual sum, and such stacks do not start learning at a high rate.
+        rate = 3e-4 if s.base.family == "encoder" else 1e-3
+        return _training(s, rate=rate, epochs=passes, factor=3.0)
     small = s.parameters < 5e6
     return _training(s, rate=5e-4 if small else 5e-5, epochs=10.0 if small else 3.0, factor=3.0)
 

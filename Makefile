@@ -27,8 +27,8 @@ core: install
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
 
 lint: install
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: install
 	$(BIN)/mypy

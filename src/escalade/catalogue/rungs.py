@@ -131,12 +131,19 @@ def _few_shot_settings(s: Situation) -> Settings:
     return {"demonstrations": _demonstrations(s)}
 
 
+_LEAST_EPOCHS = 0.25
+"""Share of the rows below which training is not planned."""
+
+
 def _training(s: Situation, *, rate: float, epochs: float, factor: float) -> Settings:
-    """Epochs that fit into the time one attempt may plan for, at least one: less would not have seen every row."""
+    """Whole epochs that fit into the time one attempt may plan for; where not even one does, a part of one.
+
+    A part of an epoch learns from some of the rows only, and beats not being tried.
+    """
     if s.seconds is not None:
         room = s.seconds - LOADING - s.answering_seconds(s.validation_rows)
         affordable = max(0.0, room) / s.training_seconds(s.rows, factor)
-        epochs = max(1.0, min(epochs, float(int(affordable))))
+        epochs = min(epochs, float(int(affordable))) if affordable >= 1 else max(_LEAST_EPOCHS, round(affordable, 2))
     batch = 16 if s.rows < 5_000 else 32
     return {"epochs": epochs, "learning_rate": rate, "batch_rows": batch, "warmup": 0.06, "context": s.input_limit}
 

@@ -9,10 +9,6 @@ from escalade.values import Base, Facts, Value
 TEXT_KINDS = ("question-answering", "summarization", "translation", "generation", "chat")
 LABEL_KINDS = ("classification", "relation-extraction")
 
-FLOPS_PER_CORE = 27e9
-"""Float32 operations a second that small Transformer steps reach on one processor core (measured on two cores of a
-server processor with AVX2: 30 to 60e9 for both). Only used to order attempts and to fit them into the budget; what an
-attempt really took is recorded beside it."""
 PER_TOKEN = 2e-5
 """Seconds a token takes whatever the model's size (measured on models of half a million parameters)."""
 LOADING = 4.0
@@ -37,6 +33,8 @@ class Situation(Value):
     seconds: float | None = None
     """What one attempt may take; None where there is no budget."""
     cores: int = 2
+    flops_per_core: float = 27e9
+    """Operations a second that one core reaches (``catalogue.hardware``)."""
     input_limit: int | None = None
     """Longest input in tokens that the project allows."""
 
@@ -60,7 +58,7 @@ class Situation(Value):
 
     def forward_seconds(self, tokens: float) -> float:
         """Time of a forward pass over so many tokens: arithmetic, and what each token takes in the smallest models."""
-        return tokens * (2 * self.parameters / (FLOPS_PER_CORE * self.cores) + PER_TOKEN)
+        return tokens * (2 * self.parameters / (self.flops_per_core * self.cores) + PER_TOKEN)
 
     def training_seconds(self, rows: float, factor: float = 3.0) -> float:
         """Time of one pass over ``rows`` rows at ``factor`` forwards each, and what each step takes by itself."""

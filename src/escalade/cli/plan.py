@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from escalade import messages
-from escalade.catalogue.situation import FLOPS_PER_CORE
+from escalade.catalogue.hardware import processor
 from escalade.cli import console
 from escalade.project import Candidate
 from escalade.stages.select import pin
@@ -39,7 +39,7 @@ def command(name: str, method: str, batch: int, seq: int, as_json: bool) -> None
         layers = (working / (12 * 64**2)) ** (1 / 3)
         activations = 2 * 34 * batch * seq * 64 * layers * layers if method != "infer" else 0.0
         peak = _LIBRARIES + _BYTES[method] * count + activations
-        seconds = _FORWARDS[method] * 2 * working * batch * seq / (FLOPS_PER_CORE * cores())
+        seconds = _FORWARDS[method] * 2 * working * batch * seq / (processor().flops_per_core * cores())
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         document |= {
             "trainable": count if method == "full" else None,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from escalade.catalogue.hardware import processor
 from escalade.catalogue.rungs import RUNGS
 from escalade.catalogue.situation import Situation
 from escalade.climb.decide import Adapted, Graded, Planned, Tried
@@ -103,6 +104,7 @@ class TaskSteps:
             preferences=self.data.preferences.rows if self.data.preferences else 0,
             seconds=None if budget is None else SHARE * budget / len(self.project.tasks),
             cores=cores(),
+            flops_per_core=processor().flops_per_core,
             input_limit=self.task.input_limit,
         )
 

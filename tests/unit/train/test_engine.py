@@ -22,7 +22,7 @@ from escalade.errors import BadInput, Interrupted, OutOfTime
 from escalade.models import presets
 from escalade.models.tokenizers import train_tokenizer
 from escalade.records import Pair, Record
-from escalade.train import Fitted, Recipe, fit, optim
+from escalade.train import Fitted, Recipe, engine, fit, optim
 from escalade.train.objectives.sft import Sft
 
 torch.set_num_threads(1)
@@ -34,6 +34,12 @@ HELD: list[Record] = [Pair(f"validation:{i}", f"say {WORDS[i]}", WORDS[i % 5]) f
 TOKENIZER = train_tokenizer([" ".join(WORDS)] * 3, "decoder", 320)
 RECIPE = Recipe(learning_rate=3e-3, epochs=3, batch_rows=4, eval_every=1, checkpoint_seconds=0, seed=2)
 Events = list[dict[str, Any]]
+
+
+@pytest.fixture
+def single(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float32 on every processor: what is compared digit by digit must not be rounded to eight bits on the way."""
+    monkeypatch.setattr(engine, "bf16_pays", lambda device: False)
 
 
 def model(seed: int = 0, dropout: float = 0.1) -> Any:
@@ -91,6 +97,7 @@ def test_it_leaves_the_callers_random_numbers_alone(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(2), wanted)
 
 
+@pytest.mark.usefixtures("single")
 def test_micro_batches_change_memory_and_nothing_else(tmp_path: Path) -> None:
     whole, _, _ = train(tmp_path / "a", replace(RECIPE, micro_tokens=10_000), model(dropout=0.0))
     split, _, _ = train(tmp_path / "b", replace(RECIPE, micro_tokens=1), model(dropout=0.0))
@@ -248,6 +255,7 @@ class Hungry(Sft):
         return super().totals(models, batch)
 
 
+@pytest.mark.usefixtures("single")
 def test_smaller_micro_batches_when_memory_runs_out(tmp_path: Path) -> None:
     hungry = Hungry(TOKENIZER, "decoder", 48)
     fitted, _, events = train(tmp_path / "a", policy=model(dropout=0.0), objective=hungry, held=[])

@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 
 from conftest import real_data
+from escalade.catalogue import hardware
 from escalade.errors import Interrupted
 from escalade.models import adapters
 from escalade.models.load import load_model, load_tokenizer
@@ -40,10 +41,24 @@ def test_an_adapter_learns_alone_is_checkpointed_alone_and_merges(folder: Path, 
     assert type(adapters.merge(model)).__name__ == "LlamaForCausalLM"
 
 
-def test_the_trial_measures_and_answers_once() -> None:
-    assert precision.bf16_pays("cpu") is precision.bf16_pays("cpu")
-    single = torch.ones(64, 64)
-    assert precision._seconds(single, "cpu") > 0
+@pytest.mark.parametrize(
+    ("info", "name", "bf16"),
+    [
+        ("processor : 0\nflags\t\t: fpu sse2 avx2 avx512f avx512_bf16\n", "AVX512-BF16", True),
+        ("flags : avx2 avx512f\nflags : avx2 avx512f\n", "AVX512", False),
+        ("Features\t: fp asimd bf16 i8mm\n", "Arm with BF16", True),
+        ("model name : a bf16 avx512_bf16 processor\nflags : sse2 avx2\n", "other", False),
+        ("", "other", False),
+    ],
+)
+def test_the_precision_is_what_the_processor_has(
+    info: str, name: str, bf16: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(info)
+    monkeypatch.setattr(hardware, "_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(precision, "processor", hardware.processor.__wrapped__)
+    assert hardware.processor.__wrapped__().name == name
+    assert precision.bf16_pays("cpu") is bf16 and not precision.bf16_pays("meta")
 
 
 def test_the_precision_a_run_began_with_is_kept(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

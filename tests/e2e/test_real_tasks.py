@@ -57,9 +57,6 @@ def sst2(data_folder: DataFolder, out: Path) -> list[str]:
     return ["--data", str(out / "train.csv"), "--validation", str(out / "dev.csv"), "--test", str(out / "test.csv")]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="on a slow machine the probe alone fits into five minutes: p = 0.03; adapters need longer"
-)
 def test_sst2_a_pretrained_encoder_beats_the_linear_baseline(
     data_folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

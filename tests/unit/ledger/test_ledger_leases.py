@@ -171,6 +171,7 @@ def test_who_waits_can_be_told_to_stop(tmp_path: Path) -> None:
     assert perform(ledger, text="there is nothing to wait for") == run
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_begin_at_once_one_works(tmp_path: Path) -> None:
     at = str(time.time() + 1.5)
     command = [sys.executable, "-W", "error", "-c", WRITE, str(tmp_path), at]

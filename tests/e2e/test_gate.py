@@ -13,19 +13,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from escalade import climb, project
+from escalade.deploy.export import Merge
 from escalade.document import RunDocument
 from escalade.errors import NotProven
 from escalade.ledger import Run
+from escalade.models.manifest import Manifest
 from escalade.models.presets import create, preset
 from escalade.models.save import save_model
 from escalade.models.tokenizers import train_tokenizer
 from escalade.protocols import Prediction
 from escalade.records import Record
+from escalade.stages import deploy as deploying
 from escalade.stages.deploy import deploy, hold
 from escalade.stages.evaluate import predictions_of
 from escalade.stages.ingest import records_of
 from escalade.stages.workspace import Workspace, open_workspace
-from escalade.values import Data, Evaluation
+from escalade.values import Base, Data, Evaluation, Model
 
 pytestmark = pytest.mark.slow
 WORDS = "river stone cloud garden winter candle mirror engine harbour pepper violin lantern".split()
@@ -182,20 +185,16 @@ def test_refuses_a_release_without_its_adapter(written: Released, tmp_path: Path
 
 def test_a_refusal_is_an_error_and_nothing_is_released(written: Released, monkeypatch: pytest.MonkeyPatch) -> None:
     """An export that goes wrong, here by one scaled layer, ends in an error instead of a release."""
-    from escalade.deploy import export as exporting
+    real = deploying.export
 
-    real = exporting.export
-
-    def wrong(folder: Path, base_folder: Path | None, out: Path) -> object:
-        made = real(folder, base_folder, out)
+    def wrong(folder: Path, base_folder: Path | None, out: Path, merger: Callable[[], Merge]) -> Manifest:
+        made = real(folder, base_folder, out, merger)
         scaled_layer(out)
         return made
 
-    monkeypatch.setattr(exporting, "export", wrong)
+    monkeypatch.setattr(deploying, "export", wrong)
     attempt = next(a for a in written.document.attempts if a.id == written.document.tasks[0].kept)
     adapted = written.space.ledger.used[attempt.runs[0]]
-    from escalade.values import Base, Model
-
     model = Model.model_validate_json(json.dumps(adapted.output)).model_copy(update={"findings": {"again": 1}})
     base = Base.model_validate_json(json.dumps(adapted.inputs["base"]))
     before = len(written.space.ledger.runs())

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from escalade.errors import BadInput
 from escalade.values import Facts, Kind
@@ -17,11 +19,27 @@ TAGS: tuple[Kind, ...] = ("token-classification",)
 TEXTS: tuple[Kind, ...] = ("question-answering", "summarization", "translation", "generation", "chat")
 
 
+Need = Literal["encoder", "classifier", "likelihood", "judge", "execution"]
+"""What a metric asks for beside predictions and references; each is named by an option of the metric."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that a metric's name may carry, as in ``bleu:tok=char:smooth=floor``."""
+
+    name: str
+    what: str
+    default: str
+    values: tuple[str, ...] = ()
+    """The values it may have; any where empty."""
+
+
 @dataclass(frozen=True)
 class MetricCard:
     """What is known of a metric before it is computed."""
 
     name: str
+    """Where options were given, they stand in the name, so that the name says the whole metric."""
     what: str
     kinds: tuple[Kind, ...]
     paper: str
@@ -31,6 +49,16 @@ class MetricCard:
     """True where more is better."""
     low: float = 0.0
     high: float = 1.0
+    options: tuple[Option, ...] = ()
+    needs: Need | None = None
+    usual: bool = True
+    """Computed for every task of its kinds; the others only where they are named."""
+    chosen: tuple[tuple[str, str], ...] = ()
+    """The options that were given, by name; those left out have their default."""
+
+    def settings(self) -> dict[str, str]:
+        """Every option with its value."""
+        return {option.name: option.default for option in self.options} | dict(self.chosen)
 
 
 _CARDS = (
@@ -147,16 +175,49 @@ _SPAN_TAG = re.compile(r"O|[BIESLU](-.*)?")
 
 
 def card(name: str, place: object = "") -> MetricCard:
-    """The card of a metric; ``place`` is where the name was given.
+    """The card of a metric, its options settled; ``place`` is where the name was given.
+
+    Args:
+        name: ``bleu``, or with options ``bleu:tok=char:smooth=floor``. The last option may hold colons itself.
+        place: Named in errors.
 
     Raises:
-        BadInput: There is no such metric.
+        BadInput: There is no such metric, or it has no such option or value.
     """
-    if name in METRICS:
-        return METRICS[name]
-    if close := _closest(name):
-        raise BadInput("evaluate.unknown_metric_close", place=place, name=name, close=close)
-    raise BadInput("evaluate.unknown_metric", place=place, name=name, known=", ".join(METRICS))
+    bare, _, said = name.partition(":")
+    if bare not in METRICS:
+        if close := _closest(bare):
+            raise BadInput("evaluate.unknown_metric_close", place=place, name=bare, close=close)
+        raise BadInput("evaluate.unknown_metric", place=place, name=bare, known=", ".join(METRICS))
+    found = METRICS[bare]
+    if not said:
+        return found
+    return replace(found, name=name, chosen=tuple(_options(found, said, place).items()))
+
+
+def _options(found: MetricCard, said: str, place: object) -> Mapping[str, str]:
+    """``tok=char:smooth=floor`` as options; what has no ``=`` belongs to the value before it."""
+    known = {option.name: option for option in found.options}
+    chosen: dict[str, str] = {}
+    last = ""
+    for part in said.split(":"):
+        name, equals, value = part.partition("=")
+        if equals and (name in known or not last):
+            last, chosen[name] = name, value
+        elif last:
+            chosen[last] += ":" + part
+        else:
+            raise BadInput("evaluate.option_form", place=place, name=found.name, given=part)
+    for name, value in chosen.items():
+        if name not in known:
+            raise BadInput(
+                "evaluate.option_unknown", place=place, name=found.name, option=name, known=", ".join(known) or "-"
+            )
+        if known[name].values and value not in known[name].values:
+            raise BadInput(
+                "evaluate.option_value", place=place, option=name, given=value, known=", ".join(known[name].values)
+            )
+    return chosen
 
 
 def fitting(name: str, kind: Kind, place: object = "") -> MetricCard:
@@ -172,9 +233,9 @@ def fitting(name: str, kind: Kind, place: object = "") -> MetricCard:
     return found
 
 
-def metrics_for(kind: Kind) -> tuple[str, ...]:
-    """Names of the metrics that fit a kind, the commonest first."""
-    return tuple(name for name, entry in METRICS.items() if kind in entry.kinds)
+def metrics_for(kind: Kind, usual: bool = False) -> tuple[str, ...]:
+    """Names of the metrics that fit a kind, the commonest first; with ``usual``, those computed without being named."""
+    return tuple(name for name, entry in METRICS.items() if kind in entry.kinds and (entry.usual or not usual))
 
 
 def default_metric(kind: Kind, facts: Facts | None = None) -> str:

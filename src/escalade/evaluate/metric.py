@@ -8,10 +8,10 @@ product, and bootstrap, interval and paired test are written once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,24 @@ from escalade.values import Facts, Kind
 Matrix = NDArray[np.float64]
 
 
-class Metric(Protocol):
-    """A metric bound to one task: its labels and the script of its references are settled.
+@dataclass(frozen=True)
+class Setting:
+    """What a metric is bound to; a class named by a metric card is constructed with one."""
 
-    A class named by a metric card is constructed with ``(facts, records)``; only ``statistics`` and ``signature``
-    depend on the records.
+    facts: Facts
+    records: Sequence[Record] = ()
+    """The records that will be scored. Only ``statistics`` and ``signature`` may depend on them: they are left out
+    where statistics are at hand already."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Every option of the card with its value."""
+    helper: Any = None
+    """What the card says the metric needs (an encoder, a judge); None for the others."""
+
+
+class Metric(Protocol):
+    """A metric bound to one task: its options, its labels and the script of its references are settled.
+
+    A metric may also have ``details(sums)``: further numbers by name from the same sums (precision and recall, say).
     """
 
     name: str
@@ -87,26 +100,39 @@ def references_of(record: Record) -> tuple[str, ...]:
     return (record.answers or ("",)) if isinstance(record, Question) else (output_text(record),)
 
 
-def load_metric(name: str, facts: Facts, records: Sequence[Record] = (), place: object = "") -> Metric:
-    """The metric of that name for one task; ``records`` may be left out where statistics are at hand already.
+def load_metric(
+    name: str, facts: Facts, records: Sequence[Record] = (), place: object = "", helper: Any = None
+) -> Metric:
+    """The metric of that name, with its options, for one task.
+
+    Args:
+        name: As ``catalogue.metrics.card`` reads it.
+        facts: Of the task.
+        records: Those that will be scored; may be left out where statistics are at hand already.
+        place: Where the name was given; named in errors.
+        helper: What the metric's card says it needs.
 
     Raises:
-        BadInput: There is no such metric, or it does not fit the task's kind.
+        BadInput: There is no such metric or option, or it does not fit the task's kind.
     """
-    module, _, cls = fitting(name, facts.kind, place).path.partition(":")
-    metric: Metric = getattr(import_module(module), cls)(facts, records)
+    card = fitting(name, facts.kind, place)
+    module, _, cls = card.path.partition(":")
+    metric: Metric = getattr(import_module(module), cls)(Setting(facts, records, card.settings(), helper))
+    metric.name = card.name
     return metric
 
 
-def statistics_of(name: str, predictions: Sequence[Prediction], records: Sequence[Record], facts: Facts) -> Statistics:
-    """Computes one metric's statistics.
+def statistics_of(
+    name: str, predictions: Sequence[Prediction], records: Sequence[Record], facts: Facts, helper: Any = None
+) -> Statistics:
+    """Computes one metric's statistics; ``helper`` is what its card says it needs.
 
     Raises:
         BadInput: The metric is unknown or unfit, the lengths differ, nothing is there to score, a prediction lacks
             what its kind needs, or a value is not finite.
     """
     check(predictions, records, facts.kind)
-    metric = load_metric(name, facts, records)
+    metric = load_metric(name, facts, records, helper=helper)
     rows = metric.statistics(predictions, records)
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():

@@ -84,7 +84,7 @@ def evaluate_all(
     Raises:
         BadInput: As for :func:`score`, or no metric fits the kind.
     """
-    names = metrics_for(facts.kind)
+    names = metrics_for(facts.kind, usual=True)
     if not names:
         raise BadInput("evaluate.no_metric", place=facts.kind, kind=facts.kind)
     scores: list[Score] = []

@@ -47,7 +47,7 @@ def text_score(
         raise BadInput(
             "evaluate.lengths_differ", place="predictions", predictions=len(predictions), records=len(references)
         )
-    names = tuple(metrics) or metrics_for(_KIND)
+    names = tuple(metrics) or metrics_for(_KIND, usual=True)
     for name in names:
         if _KIND not in card(name, "metrics").kinds:
             raise BadInput(

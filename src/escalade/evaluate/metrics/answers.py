@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
 
+from escalade.evaluate.metric import Setting
 from escalade.evaluate.metrics.rouge import f1
 from escalade.evaluate.metrics.texts import MeanOverItems
-from escalade.records import Record
-from escalade.values import Facts
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -28,8 +26,8 @@ def squad_words(text: str) -> list[str]:
 class _Answers(MeanOverItems):
     """Answers as words; an empty answer is right where an empty one is accepted, and only there."""
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
-        super().__init__(facts, records)
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         if self.style == "latin":
             self.words = squad_words
             self.signature = f"{self.describes}|norm:squad"

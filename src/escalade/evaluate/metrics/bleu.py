@@ -10,11 +10,10 @@ from operator import or_
 
 import numpy as np
 
-from escalade.evaluate.metric import Matrix, ratio, references_of
+from escalade.evaluate.metric import Matrix, Setting, ratio, references_of
 from escalade.evaluate.script import is_chinese, style_of
 from escalade.protocols import Prediction
 from escalade.records import Record
-from escalade.values import Facts
 
 _ORDERS = 4
 _Grams = Counter[tuple[str, ...]]
@@ -31,8 +30,10 @@ class Bleu:
     low = 0.0
     high = 100.0
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
-        tokenizer = tokenizer_of([text for record in records for text in references_of(record)], facts.language)
+    def __init__(self, setting: Setting) -> None:
+        tokenizer = tokenizer_of(
+            [text for record in setting.records for text in references_of(record)], setting.facts.language
+        )
         self._tokens = _TOKENIZERS[tokenizer]
         self.signature = f"case:mixed|eff:no|tok:{tokenizer}|smooth:exp"
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.metric import Matrix, ratio, references_of
+from escalade.evaluate.metric import Matrix, Setting, ratio, references_of
 from escalade.protocols import Prediction
 from escalade.records import Record
-from escalade.values import Facts
 
 _ORDERS = 6
 _FACTOR = 4.0
@@ -28,7 +27,7 @@ class ChrF:
     high = 100.0
     signature = "case:mixed|eff:yes|nc:6|nw:0|space:no"
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
+    def __init__(self, setting: Setting) -> None:
         pass
 
     def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.metric import Matrix, Ratio
+from escalade.evaluate.metric import Matrix, Ratio, Setting
 from escalade.protocols import Prediction
 from escalade.records import Record, Tagged
-from escalade.values import Facts
 
 Entity = tuple[str, int, int]
 """Type, first word, last word."""
@@ -25,7 +24,7 @@ class EntityF1(Ratio):
     name = "entity_f1"
     signature = "f1|average:micro|entities:exact|chunks:conll"
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
+    def __init__(self, setting: Setting) -> None:
         pass
 
     def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
@@ -43,7 +42,7 @@ class TagAccuracy(Ratio):
     name = "tag_accuracy"
     signature = "accuracy|per:word"
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
+    def __init__(self, setting: Setting) -> None:
         pass
 
     def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:

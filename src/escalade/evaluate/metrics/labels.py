@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from escalade.evaluate.metric import Matrix, Ratio, means, ratio
+from escalade.evaluate.metric import Matrix, Ratio, Setting, means, ratio
 from escalade.protocols import Prediction
 from escalade.records import Record, output_text
-from escalade.values import Facts
 
 _Codes = NDArray[np.int64]
 
@@ -25,8 +24,8 @@ class _Labels:
     low = 0.0
     high = 1.0
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
-        self._number = {label: i for i, label in enumerate(facts.labels)}
+    def __init__(self, setting: Setting) -> None:
+        self._number = {label: i for i, label in enumerate(setting.facts.labels)}
         self._outside = len(self._number)
 
     def _codes(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> tuple[_Codes, _Codes]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from escalade.evaluate.metric import Matrix, Ratio, means, references_of
+from escalade.evaluate.metric import Matrix, Ratio, Setting, means, references_of
 from escalade.evaluate.script import splitter, style_of
 from escalade.protocols import Prediction
 from escalade.records import Record
-from escalade.values import Facts
 
 
 class MeanOverItems(Ratio, ABC):
@@ -22,8 +21,10 @@ class MeanOverItems(Ratio, ABC):
     describes: str
     """The signature without the tokenizer."""
 
-    def __init__(self, facts: Facts, records: Sequence[Record]) -> None:
-        self.style = style_of((text for record in records for text in references_of(record)), facts.language)
+    def __init__(self, setting: Setting) -> None:
+        self.style = style_of(
+            (text for record in setting.records for text in references_of(record)), setting.facts.language
+        )
         self.words = splitter(self.style)
         self.signature = f"{self.describes}|tok:{self.style}|case:lower"
 

@@ -81,7 +81,8 @@ def stream(model: str | Path, text: str) -> Iterator[str]:
 
 def compare(path: str | Path, a: str, b: str, metric: str | None = None) -> dict[str, Any]:
     """The paired test of attempt B against attempt A of a project."""
-    return compare_attempts(open_workspace(_root(Path(path))), a, b, metric)
+    metrics = (metric,) if metric else ()
+    return compare_attempts(open_workspace(_root(Path(path))), (a, b), metrics)[0].to_json()
 
 
 def score(

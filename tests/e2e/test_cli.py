@@ -67,7 +67,7 @@ def test_help_lists_every_verb_in_both_languages(call: Call) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(call: Call, verb: str) -> None:
-    said, chinese = fine(call(verb, "--help")).out, fine(call(verb, "--help", "--lang", "zh")).out
+    said, chinese = fine(call(verb, "--help")).out, fine(call("--lang", "zh", verb, "--help")).out
     assert said.startswith(f"Usage: escalade {verb}") and not CHINESE.search(said) and "help." not in said
     options = re.split(r"^ +(?=--|-h)", chinese, flags=re.MULTILINE)[1:-1]
     assert all(CHINESE.search(option) for option in options) and CHINESE.search(chinese)
@@ -238,7 +238,31 @@ def test_compare_is_a_paired_test(call: Call, climbed: Path) -> None:
     assert said["lower"] <= said["difference"] <= said["upper"] and 0 < said["p"] <= 1
     back = fine(call("compare", "baseline nearest", "baseline majority", "--json")).json
     assert back["difference"] == pytest.approx(-said["difference"]) and back["wins"] == said["losses"]
-    assert "baseline nearest minus baseline majority" in fine(call("compare", "baseline majority", said["b"])).out
+    plain = fine(call("compare", "baseline majority", said["b"])).out
+    assert plain.startswith(said["sentence"][:40]) and "baseline nearest" in plain and "baseline majority" in plain
+    assert {s["by"] for s in said["slices"]} <= {"length", "label"} and said["split"] == "validation"
+    several = fine(call("compare", "baseline majority", "baseline nearest", "baseline majority", "--json")).json
+    first, second = several["comparisons"]
+    assert first["p"] == said["p"] and first["p_holm"] == pytest.approx(min(1, 2 * said["p"]))
+    assert second["b"] == "baseline majority" and second["p_holm"] == 1
+
+
+def test_compare_reads_files_of_predictions(call: Call, tmp_path: Path) -> None:
+    wanted = [f"the {word} sat on the mat" for word in "cat dog cow owl hen fox bee ant".split()]
+    (tmp_path / "wanted.txt").write_text("\n".join(wanted) + "\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("the mat\n" * 8, encoding="utf-8")
+    (tmp_path / "b.txt").write_text("\n".join(wanted) + "\n", encoding="utf-8")
+    (tmp_path / "groups.txt").write_text("x\nx\ny\ny\nz\nz\nw\nw\n", encoding="utf-8")
+    files = (tmp_path / "a.txt", tmp_path / "b.txt", "--references", tmp_path / "wanted.txt")
+    said = fine(call("compare", *files, "--metric", "rouge1", "--json")).json
+    assert said["value_b"] == 1 and said["difference"] == pytest.approx(1 - said["value_a"])
+    assert said["p"] < 0.05 and (said["wins"], said["n"], said["clusters"]) == (8, 8, 8)
+    grouped = fine(call("compare", *files, "--groups", tmp_path / "groups.txt", "--json")).json
+    assert grouped["clusters"] == 4 and grouped["p"] > 0.05, "four groups cannot show what eight rows did"
+    (tmp_path / "b.txt").write_text("one\n", encoding="utf-8")
+    refused = call("compare", *files, "--json")
+    assert refused.code == 2 and refused.json["error"]["key"] == "evaluate.counts_differ"
+    assert call("compare", "alone", "--json").code == 2
 
 
 def test_deploy_ships_an_attempt_through_the_gate(call: Call, climbed: Path) -> None:

@@ -17,6 +17,8 @@ VERBS = (
     "demo", "init", "check", "scope", "plan", "select", "pretrain", "adapt", "evaluate", "compare", "run", "deploy",
     "serve", "predict", "score", "report", "runs", "doctor",
 )  # fmt: skip
+_OF_TEXTS = ("score", "compare")
+"""Verbs whose own ``--lang`` is the language of the texts."""
 
 
 class Verbs(Chooser):
@@ -71,9 +73,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _language_first(given: list[str]) -> list[str]:
-    """Sets the language before any text is made; ``--lang`` may stand anywhere on the line."""
+    """Sets the language before any text is made; ``--lang`` may stand anywhere on the line.
+
+    Behind a verb that scores texts it is the language of the texts.
+    """
     rest, chosen, i = [], None, 0
     while i < len(given):
+        if given[i] in _OF_TEXTS:
+            rest += given[i:]
+            break
         if given[i] == "--lang" and i + 1 < len(given):
             chosen, i = given[i + 1], i + 2
         elif given[i].startswith("--lang="):

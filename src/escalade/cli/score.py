@@ -15,7 +15,7 @@ from escalade.evaluate.read_texts import read_pair
 @click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
 @click.option("--predictions", type=click.Path(path_type=Path), required=True, help="help.score_predictions")
 @click.option("--references", type=click.Path(path_type=Path), required=True, help="help.score_references")
-@click.option("--language", help="help.score_language")
+@click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(metrics: str, predictions: Path, references: Path, language: str | None, as_json: bool) -> None:
     """Scores one file against another."""

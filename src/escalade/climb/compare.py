@@ -1,59 +1,68 @@
-"""Two recorded attempts beside each other, on the validation rows that both answered."""
+"""Recorded attempts beside each other, on the validation rows that all of them answered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from escalade.catalogue import metrics
+from escalade.catalogue import metrics as cards
 from escalade.errors import BadInput
-from escalade.evaluate import load_metric, paired
+from escalade.evaluate import Comparison, corrected, load_metric, slices_of
+from escalade.evaluate import compare as compare_statistics
 from escalade.stages.attempts import Attempt, find
 from escalade.stages.evaluate import Matrix, clusters_of, statistics_of
+from escalade.stages.ingest import records_of
 from escalade.stages.workspace import Workspace
+from escalade.values import Split
+
+SPLIT = "validation"
 
 
-def compare(space: Workspace, a: str, b: str, metric: str | None = None) -> dict[str, Any]:
-    """Paired randomisation test and paired bootstrap interval of B minus A.
+def compare(space: Workspace, names: Sequence[str], metrics: Sequence[str] = ()) -> list[Comparison]:
+    """Every further attempt against the first, by every metric: paired randomisation test and bootstrap interval.
+
+    Args:
+        space: Of the project.
+        names: Names or ids of attempts, two at least.
+        metrics: Names of metrics; the kind's own where left out.
 
     Raises:
-        BadInput: An attempt is unknown, was not evaluated, or the two answered different rows.
+        BadInput: An attempt is unknown, was not evaluated, or they answered different rows.
     """
-    one, other = find(space.ledger, a), find(space.ledger, b)
-    first, second = one.split("validation"), other.split("validation")
-    if first is None or second is None:
-        raise BadInput("climb.not_evaluated", place=a if first is None else b)
-    if first.digest != second.digest:
-        raise BadInput("climb.other_rows", place=f"{a}, {b}")
-    name = metric or metrics.default_metric(one.facts.kind, one.facts)
-    card = metrics.fitting(name, one.facts.kind, "--metric")
-    found = paired(
-        _statistics(space, one)[name],
-        _statistics(space, other)[name],
-        clusters_of(space, first, one.facts),
-        load_metric(name, one.facts).value,
-        span=card.high - card.low,
-        seed=int(one.evaluations["validation"].inputs["seed"]),
-    )
-    return {
-        "a": one.name,
-        "b": other.name,
-        "metric": name,
-        "split": "validation",
-        "difference": found.difference,
-        "lower": found.lower,
-        "upper": found.upper,
-        "p": found.p,
-        "n": found.n,
-        "clusters": found.clusters,
-        "wins": found.wins,
-        "ties": found.ties,
-        "losses": found.losses,
-    }
+    found = [find(space.ledger, name) for name in names]
+    splits = [_split(attempt, name) for attempt, name in zip(found, names, strict=True)]
+    if len({split.digest for split in splits}) > 1:
+        raise BadInput("climb.other_rows", place=", ".join(names))
+    first, *others = found
+    facts = first.facts
+    records = records_of(space, splits[0], facts)
+    clusters = clusters_of(space, splits[0], facts)
+    made = []
+    for name in metrics or (cards.default_metric(facts.kind, facts),):
+        card = cards.fitting(name, facts.kind, "--metric")
+        metric, slices = load_metric(name, facts, records), slices_of(records, name)
+        for other in others:
+            pair = (_statistics(space, first, name), _statistics(space, other, name))
+            seed = int(first.evaluations[SPLIT].inputs["seed"])
+            made.append(
+                compare_statistics(
+                    (first.name, other.name), pair, clusters, metric, slices, rising=card.rising, seed=seed
+                )
+            )
+    return corrected(made)
 
 
-def _statistics(space: Workspace, attempt: Attempt) -> Mapping[str, Matrix]:
-    evaluation = attempt.evaluation("validation")
+def _split(attempt: Attempt, name: str) -> Split:
+    split = attempt.split(SPLIT)
+    if split is None:
+        raise BadInput("climb.not_evaluated", place=name)
+    return split
+
+
+def _statistics(space: Workspace, attempt: Attempt, metric: str) -> Matrix:
+    evaluation = attempt.evaluation(SPLIT)
     if evaluation is None:
         raise BadInput("climb.not_evaluated", place=attempt.name)
-    return statistics_of(space, evaluation)
+    kept: Mapping[str, Matrix] = statistics_of(space, evaluation)
+    if metric not in kept:
+        raise BadInput("climb.not_computed", place=attempt.name, metric=metric, known=", ".join(kept))
+    return kept[metric]

@@ -1,5 +1,6 @@
 """Evaluation: metrics, intervals, paired tests, and the bound that a verdict rests on. No torch."""
 
+from escalade.evaluate.comparison import Comparison, compare, corrected, slices_of
 from escalade.evaluate.metric import Metric, Statistics, load_metric, statistics_of
 from escalade.evaluate.power import Provable, items_needed, provable, score_needed
 from escalade.evaluate.proof import passes
@@ -13,14 +14,17 @@ from escalade.evaluate.statistics import (
     lower_bound,
     paired,
 )
-from escalade.evaluate.text_score import text_score
+from escalade.evaluate.text_score import text_compare, text_score
 
 __all__ = [
+    "Comparison",
     "Interval",
     "Metric",
     "Paired",
     "Provable",
     "Statistics",
+    "compare",
+    "corrected",
     "decision_bound",
     "evaluate_all",
     "interval",
@@ -36,5 +40,7 @@ __all__ = [
     "score",
     "score_needed",
     "statistics_of",
+    "slices_of",
+    "text_compare",
     "text_score",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from escalade.catalogue.metrics import card, metrics_for
+from escalade.catalogue.metrics import MetricCard, card, metrics_for
 from escalade.errors import BadInput
+from escalade.evaluate.comparison import Comparison, compare, corrected, slice_lengths
 from escalade.evaluate.metric import statistics_of
 from escalade.evaluate.score import scored
 from escalade.protocols import Prediction
@@ -49,10 +50,7 @@ def text_score(
         )
     names = tuple(metrics) or metrics_for(_KIND, usual=True)
     for name in names:
-        if _KIND not in card(name, "metrics").kinds:
-            raise BadInput(
-                "evaluate.not_text_metric", place="metrics", name=name, fitting=", ".join(metrics_for(_KIND))
-            )
+        _of_texts(name)
     records = [_record(row, given) for row, given in enumerate(references, start=1)]
     answers = [Prediction(text=text) for text in predictions]
     facts = Facts(kind=_KIND, language=language or "und")
@@ -71,6 +69,71 @@ def text_score(
         "metrics": found,
         "seconds": time.perf_counter() - begun,
     }
+
+
+def text_compare(
+    predictions: Mapping[str, Sequence[str]],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    metrics: Sequence[str] = (),
+    language: str | None = None,
+    *,
+    groups: Sequence[str] | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compares texts of several models with those of the first, on the same references.
+
+    Args:
+        predictions: By the model's name: its texts, row by row. The first is what the others are compared with.
+        references: For each row, its reference or references.
+        metrics: Names of metrics of texts; ROUGE-L where left out.
+        language: As for :func:`text_score`.
+        groups: Per row: what it is resampled with (a document of several rows, say); itself where left out.
+        resamples: Of each test.
+        seed: Of each test.
+
+    Returns:
+        A comparison of each further model by each metric, p corrected for all of them.
+
+    Raises:
+        BadInput: As for :func:`text_score`.
+    """
+    facts = Facts(kind=_KIND, language=language or "und")
+    records = [_record(row, given) for row, given in enumerate(references, start=1)]
+    for name, texts in predictions.items():
+        if len(texts) != len(records):
+            raise BadInput("evaluate.lengths_differ", place=name, predictions=len(texts), records=len(records))
+    if groups is not None and len(groups) != len(records):
+        raise BadInput("evaluate.clusters_differ", place="groups", rows=len(records), clusters=len(groups))
+    made = []
+    for metric in metrics or ("rougeL",):
+        card = _of_texts(metric)
+        found = {
+            name: statistics_of(metric, [Prediction(text=text) for text in texts], records, facts)
+            for name, texts in predictions.items()
+        }
+        (first, one), *others = found.items()
+        slices = {"length": slice_lengths([len(record.answers[0]) for record in records])}
+        for name, other in others:
+            made.append(
+                compare(
+                    (first, name), (one.rows, other.rows), groups or range(len(records)), one.metric, slices,
+                    rising=card.rising, resamples=resamples, seed=seed,
+                )
+            )  # fmt: skip
+    return corrected(made)
+
+
+def _of_texts(name: str) -> MetricCard:
+    """The card of a metric that compares texts.
+
+    Raises:
+        BadInput: It does not, or there is none of this name.
+    """
+    found = card(name, "metrics")
+    if _KIND not in found.kinds:
+        raise BadInput("evaluate.not_text_metric", place="metrics", name=name, fitting=", ".join(metrics_for(_KIND)))
+    return found
 
 
 def _record(row: int, given: str | Sequence[str]) -> Question:

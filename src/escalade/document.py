@@ -104,6 +104,22 @@ class AttemptDocument(Value):
     runs: tuple[str, ...] = ()
 
 
+class CleanDocument(Value):
+    """The test score on the rows that share nothing with train, and how many others there are."""
+
+    same: int
+    same_input: int
+    near: int
+    runs: int
+    """Test rows found in train: whole, by input, nearly, by thirteen words in a row; one row may count in several."""
+    n: int
+    """Rows that are clean."""
+    value: float | None
+    lower: float | None
+    upper: float | None
+    """Null where no row is clean."""
+
+
 class GateDocument(Value):
     """What the release gate found."""
 
@@ -124,6 +140,8 @@ class TaskDocument(Value):
     kept: str | None
     """Id of the attempt kept."""
     test: ScoreDocument | None
+    clean: CleanDocument | None = None
+    """Null where the test split was not opened."""
     served: ScoreDocument | None
     """The release graded again on the same test rows."""
     gate: GateDocument | None

@@ -215,6 +215,21 @@ class Evaluation(Value):
         raise KeyError(metric)
 
 
+class Contamination(Value):
+    """What ``contamination`` gives: test rows that train may have shown, counted by how they were found."""
+
+    same: int
+    """Input and output stand in train."""
+    same_input: int
+    """The input stands in train with another output."""
+    near: int
+    """The input is nearly one of train's."""
+    runs: int
+    """Thirteen words in a row stand in train."""
+    ids: tuple[str, ...]
+    """Every such row once."""
+
+
 class Cost(Value):
     """What an attempt is expected to take; None is "not known", never 0."""
 

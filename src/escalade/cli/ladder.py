@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from escalade import messages
 from escalade.cli import console
-from escalade.document import AttemptDocument, RunDocument, ScoreDocument, TaskDocument
+from escalade.document import AttemptDocument, CleanDocument, RunDocument, ScoreDocument, TaskDocument
 
 _VERDICTS = {
     "met": "cli.verdict_met",
@@ -35,6 +35,8 @@ def show_task(task: TaskDocument, document: RunDocument) -> None:
             console.print_wrapped(f"  {messages.text(key)}: {', '.join(fitting)}: {reason}")
     if task.test:
         console.print_text(messages.text("ladder.test", score=score_text(task.test), n=task.test.n))
+        if task.clean and task.clean.value is not None and task.clean.n < task.test.n:
+            console.print_wrapped(clean_text(task.clean, task.test.n))
     verdict = messages.text(_VERDICTS[task.verdict])
     console.print_wrapped(messages.text("cli.verdict", task=task.name, verdict=verdict, reason=task.reason or ""))
     if task.release:
@@ -49,6 +51,12 @@ def target_text(task: TaskDocument) -> str:
     sign, bound = (">=", target.at_least) if target.at_least is not None else ("<=", target.at_most)
     origin = f" ({target.origin})" if target.origin else ""
     return f"{target.metric} {sign} {bound:.4g}{origin}"
+
+
+def clean_text(clean: CleanDocument, n: int) -> str:
+    """The score on the rows that train has not shown."""
+    score = console.interval({"value": clean.value, "lower": clean.lower, "upper": clean.upper})
+    return messages.text("ladder.clean", score=score, n=clean.n, seen=n - clean.n)
 
 
 def score_text(score: ScoreDocument) -> str:

@@ -11,12 +11,15 @@ from escalade.climb.book import LedgerBook, begin
 from escalade.climb.decide import Climber, Graded, Outcome, Tried
 from escalade.climb.steps import TaskSteps
 from escalade.climb.view import attempt_document, reason_of, score_document, target_document
-from escalade.document import AttemptDocument, GateDocument, RunDocument, TaskDocument
+from escalade.document import AttemptDocument, CleanDocument, GateDocument, RunDocument, TaskDocument
 from escalade.errors import BadInput
+from escalade.evaluate import interval, load_metric
 from escalade.ledger import files
 from escalade.project import Project
 from escalade.stages.check import Checked, check
+from escalade.stages.contamination import contamination
 from escalade.stages.deploy import deploy
+from escalade.stages.evaluate import evaluated_ids
 from escalade.stages.ingest import ingest
 from escalade.stages.profile import profile
 from escalade.stages.select import select
@@ -136,6 +139,7 @@ def _run_task(
         target=target_document(outcome.target),
         kept=outcome.kept.planned.id if outcome.kept else None,
         test=score_document(outcome.test, outcome) if outcome.test else None,
+        clean=_clean(space, steps, outcome) if outcome.test else None,
         served=score_document(shipped.served, outcome, decides=False) if shipped else None,
         gate=GateDocument(**shipped.release.gate.to_json()) if shipped else None,
         release=str(shipped.folder.relative_to(space.root)) if shipped else None,
@@ -144,6 +148,28 @@ def _run_task(
         refused=shortlist.refused,
     )
     return document, attempts
+
+
+def _clean(space: Workspace, steps: TaskSteps, outcome: Outcome) -> CleanDocument:
+    """The test score without the rows that train has shown."""
+    if outcome.test is None:
+        raise ValueError("the test split was not opened")
+    found, _ = contamination(space, steps.data, steps.parents[0])
+    seen, ids = set(found.ids), evaluated_ids(space, outcome.test.evaluation)
+    places = [i for i, id in enumerate(ids) if id not in seen]
+    metric = outcome.target.metric
+    inner = None
+    if places:
+        rows = outcome.test.statistics[metric][places]
+        clusters = [outcome.test.clusters[i] for i in places]
+        inner = interval(rows, clusters, load_metric(metric, steps.facts), seed=steps.project.seed)
+    return CleanDocument(
+        **found.model_dump(exclude={"ids"}),
+        n=len(places),
+        value=inner.value if inner else None,
+        lower=inner.lower if inner else None,
+        upper=inner.upper if inner else None,
+    )
 
 
 def _ship(space: Workspace, steps: TaskSteps, outcome: Outcome, name: str) -> Shipped:

@@ -2,6 +2,7 @@
 
 from escalade.data.answers import parse_label, parse_output, parse_tags
 from escalade.data.columns import Because, Reading, guess
+from escalade.data.contamination import Contaminated, contaminated
 from escalade.data.duplicates import Duplicates, Overlap, duplicates
 from escalade.data.language import Language, dominant_script, guess_language
 from escalade.data.prepare import Prepared, prepare, read_texts, sources_of
@@ -14,6 +15,7 @@ from escalade.data.templates import Template, render_input, render_output, rende
 
 __all__ = [
     "Because",
+    "Contaminated",
     "Duplicates",
     "Language",
     "Overlap",
@@ -26,6 +28,7 @@ __all__ = [
     "Template",
     "assign",
     "dominant_script",
+    "contaminated",
     "duplicates",
     "guess",
     "guess_language",

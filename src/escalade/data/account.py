@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from escalade.data.columns import Reading
-from escalade.data.duplicates import duplicates
+from escalade.data.duplicates import IDS, duplicates
 from escalade.data.labels import LABELLED, alike, known_labels, label_counts
 from escalade.data.language import Language
 from escalade.project import SplitRule
@@ -54,7 +54,7 @@ def describe(
         "unseen_labels": list(unseen),
         "similar_labels": alike(known_labels(splits, facts.kind)),
         "duplicates": {
-            "between": [overlap.model_dump(mode="json", exclude={"same_ids"}) for overlap in found.between],
+            "between": [overlap.model_dump(mode="json", exclude=IDS) for overlap in found.between],
             "within": dict(found.within),
         },
         "leakage": {

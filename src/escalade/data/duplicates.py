@@ -14,6 +14,8 @@ from escalade.values import SplitName, Value
 
 SIMILAR = 0.8
 _EXAMPLES = 5
+IDS = {"same_ids", "same_input_ids", "near_ids"}
+"""Fields of an overlap that list every row."""
 _ORDER: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
@@ -37,6 +39,8 @@ class Overlap(Value):
     """Rows, none of those, whose input has a Jaccard similarity of at least 0.8 to one of ``first``."""
     same_ids: tuple[str, ...]
     """Ids of the rows counted by ``same``."""
+    same_input_ids: tuple[str, ...]
+    near_ids: tuple[str, ...]
     examples: tuple[Example, ...]
     """Up to five pairs of ``same`` and ``same_input``, and up to five of ``near``."""
 
@@ -122,6 +126,8 @@ def duplicates(splits: Mapping[SplitName, Sequence[Record]], seed: int = 0) -> D
             same_input=len(f.same_input),
             near=len(f.near),
             same_ids=tuple(f.same),
+            same_input_ids=tuple(f.same_input),
+            near_ids=tuple(f.near),
             examples=tuple(f.exact_examples[:_EXAMPLES] + f.near_examples[:_EXAMPLES]),
         )
         for (first, second), f in found.items()

@@ -107,6 +107,13 @@ def _test(task: TaskDocument, score: ScoreDocument, document: RunDocument) -> Fa
         said.append(messages.text("report.proven", bound=bound, confidence=confidence))
     if score.looks is not None:
         said.append(messages.text("report.looks", looks=score.looks))
+    if task.clean and task.clean.value is not None and task.clean.n < score.n:
+        said.append(
+            messages.text(
+                "report.clean", value=format.score(task.clean.value), n=format.count(task.clean.n),
+                seen=format.count(score.n - task.clean.n),
+            )
+        )  # fmt: skip
     return Fact(messages.text("report.test_score"), format.score(score.value), join(said))
 
 

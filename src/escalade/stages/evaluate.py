@@ -66,6 +66,12 @@ def predictions_of(space: Workspace, evaluation: Evaluation) -> list[Prediction]
     return [prediction for _, prediction in read_predictions(path)]
 
 
+def evaluated_ids(space: Workspace, evaluation: Evaluation) -> list[str]:
+    """Ids of the records that were answered, in the order of the statistics' rows."""
+    path = space.ledger.path(evaluation.predictions) / "predictions.jsonl"
+    return [id for id, _ in read_predictions(path)]
+
+
 def load_predictor(space: Workspace, model: Model) -> Predictor:
     """The predictor that a model's folder describes."""
     return load(space.ledger.path(model.artifact), space.folder_of)

@@ -174,6 +174,13 @@ def test_run_makes_a_project_from_rows(call: Call, project: Path, tmp_path: Path
     first = fine(call("run", "--data", "rows.csv", *options, "--project", made, "--json")).json
     assert first["verdict"] == "met" and Path(first["project"]) == made
     assert fine(call("run", made, "--json")).json["executed"] == 0
+    again = ["run", "--data", "rows.csv", *options, "--project", made, "--json"]
+    assert fine(call(*again)).json["executed"] == 0
+    file = made / "escalade.yaml"
+    file.write_text(file.read_text("utf-8").replace("0.6", "0.55"), encoding="utf-8")
+    refused = call(*again)
+    assert refused.code == 2 and refused.json["error"]["key"] == "cli.edited_project"
+    assert "0.55" in file.read_text("utf-8"), "what the user wrote is still there"
 
 
 def test_a_target_that_is_not_proven_leaves_with_three(call: Call, project: Path, tmp_path: Path) -> None:
@@ -281,6 +288,19 @@ def test_predict_answers_a_pipe(call: Call, release: Path, monkeypatch: pytest.M
     assert call("predict", release, "--json").json["error"]["key"] == "cli.needs_text"
 
 
+def test_predict_answers_texts_or_a_file_and_says_so(call: Call, release: Path) -> None:
+    assert call("predict", release, "a text", "--data", "rows.csv", "--json").json["error"]["place"] == "--data"
+    masks = call("predict", release, "--data", "rows.csv", "--fill-mask", "--json")
+    assert masks.code == 2 and masks.json["error"]["key"] == "cli.masks_in_text"
+    assert call("predict", release, "a text", "--max-tokens", "0", "--json").code == 2
+
+
+def test_evaluate_grades_a_release_as_the_attempt_it_was_made_from(call: Call, release: Path) -> None:
+    said = fine(call("evaluate", release, "--json")).json
+    attempt = fine(call("evaluate", "baseline linear", "--json")).json
+    assert said["attempt"] == attempt["attempt"] and said["scores"] == attempt["scores"]
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_predict_answers_a_file_and_goes_on_where_it_was_cut(
     call: Call, release: Path, tmp_path: Path, ending: str
@@ -369,7 +389,7 @@ def test_runs_are_pushed_and_pulled(call: Call, climbed: Path, tmp_path: Path) -
     share, copy = tmp_path / "share", tmp_path / "copy"
     first = fine(call("runs", "push", share, "--json")).json["copied"]
     assert first > 0 and fine(call("runs", "push", share, "--json")).json["copied"] == 0
-    assert fine(call("runs", "pull", share, "--project", copy, "--json")).json["copied"] > 0
+    assert fine(call("runs", "pull", share, "--project", copy, "--json")).json["copied"] == first
     mine, theirs = (fine(call("runs", "list", "--project", p, "--json")).json["runs"] for p in (climbed, copy))
     assert [run["id"] for run in mine] == [run["id"] for run in theirs]
 

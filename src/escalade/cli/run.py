@@ -20,6 +20,7 @@ from escalade.data.read import is_on_hub
 from escalade.errors import BadInput
 from escalade.ledger import files
 from escalade.project import Project
+from escalade.values import digest_of
 
 HEADER = "# written by `escalade run --data`"
 
@@ -118,23 +119,31 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
 
 
 def as_yaml(said: dict[str, object]) -> str:
-    """The file's text, in the order it was said."""
+    """The file's text, in the order it was said, under a line that holds its digest: so that edits are seen."""
     import yaml
 
-    head = f"{HEADER}; edit it freely and run `escalade run` in this folder\n"
-    return head + yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    body = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    return f"{HEADER} ({_digest(body)}); edit it freely and run `escalade run` in this folder\n{body}"
+
+
+def _digest(body: str) -> str:
+    return digest_of(body).removeprefix("b2:")[:12]
 
 
 def write_project(root: Path, text: str) -> None:
-    """Writes the project file of ``run --data``; one that somebody else wrote is never overwritten.
+    """Writes the project file of ``run --data``; one that somebody wrote or edited is never overwritten.
 
     Raises:
-        BadInput: Another project lies there.
+        BadInput: Another project lies there, or this one was edited.
     """
-    root.mkdir(parents=True, exist_ok=True)
     file = root / projects.FILE
-    if file.exists() and not file.read_text(encoding="utf-8").startswith(HEADER):
-        raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
+    if file.exists():
+        head, _, body = file.read_text(encoding="utf-8").partition("\n")
+        if not head.startswith(HEADER):
+            raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
+        if f"({_digest(body)})" not in head:
+            raise BadInput("cli.edited_project", place=file, folder=root)
+    root.mkdir(parents=True, exist_ok=True)
     files.write(file, text.encode())
 
 

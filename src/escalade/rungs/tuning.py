@@ -57,6 +57,7 @@ def lora(job: Job) -> Done:
         rank=int(job.rung.settings["rank"] or 8),
         alpha=float(job.rung.settings["alpha"] or 16),
         task=head,
+        seed=job.seed,
     )
     fitted = train(job, start)
     save_adapter(start.model, job.out / ADAPTER)

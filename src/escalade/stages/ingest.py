@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from escalade import data
+from escalade import data, messages
 from escalade.ledger import Bench, Run
 from escalade.project import Task
 from escalade.records import RECORD_OF, Preference, Record
@@ -102,7 +102,8 @@ def _keep_preferences(bench: Bench, prepared: data.Prepared) -> Split | None:
 def _keep_account(bench: Bench, prepared: data.Prepared) -> str:
     folder = bench.new("account")
     write_json(folder / "account.json", prepared.account)
-    lines = [json.dumps(row.to_json(), ensure_ascii=False, sort_keys=True) for row in prepared.refused]
+    rows = [row.to_json() | {"reason": messages.in_english(row.key, **row.facts)} for row in prepared.refused]
+    lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
     (folder / REFUSED).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return bench.keep(folder)
 

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,18 +49,27 @@ class Opened:
     sampling: Sampling
 
 
-def open_model(space: Workspace, name: str) -> Opened:
+def open_model(space: Workspace, name: str, max_tokens: int | None = None) -> Opened:
     """A release, a model that escalade made, or any Hugging Face folder or hub name.
+
+    Args:
+        space: Where it is used.
+        name: Of the model.
+        max_tokens: Longest output; the model's own limit where left out.
 
     Raises:
         BadInput: There is no such model, or it cannot be used safely.
     """
     folder = Path(name)
-    if (folder / manifests.FILE).exists():
-        return _open_made(space, folder)
-    if folder.is_dir() and not (folder / "config.json").exists():
+    if folder.is_dir() and not (folder / manifests.FILE).exists() and not (folder / "config.json").exists():
         raise BadInput("models.not_a_model", place=folder)
-    return _open_bare(space, name)
+    opened = _open_made(space, folder) if (folder / manifests.FILE).exists() else _open_bare(space, name)
+    if max_tokens is not None:
+        opened.sampling = replace(opened.sampling, max_tokens=max_tokens)
+        # Those that write text hold their own; labels and tags know no length.
+        if getattr(opened.predictor, "sampling", None) is not None:
+            setattr(opened.predictor, "sampling", opened.sampling)  # noqa: B010
+    return opened
 
 
 def _open_made(space: Workspace, folder: Path) -> Opened:

@@ -8,8 +8,7 @@ import click
 
 from escalade import messages
 from escalade.cli import console
-from escalade.cli._project import folder_of, open_task
-from escalade.cli.runs import open_ledger
+from escalade.cli._project import open_task
 from escalade.climb.run import place_release
 from escalade.stages import attempts
 from escalade.stages.deploy import deploy
@@ -23,8 +22,8 @@ from escalade.stages.deploy import deploy
 def command(attempt: str, path: Path, task: str | None, as_json: bool) -> None:
     """Writes releases/TASK: merged, safetensors, with a model card."""
     reporter = console.ConsoleReporter(quiet=as_json)
-    found = attempts.find(open_ledger(folder_of(path)), attempt)
     opened = open_task(path, task, reporter)
+    found = attempts.find(opened.space.ledger, attempt, opened.steps.data.train.digest)
     validation = opened.steps.grade(found.model, "validation").evaluation
     release, _ = deploy(opened.space, found.model, found.base, validation, opened.steps.data, [found.run])
     folder = place_release(opened.space, release, opened.checked.task.name)

@@ -17,7 +17,7 @@ from escalade.ledger import files
 from escalade.project import Project
 from escalade.stages.check import Checked, check
 from escalade.stages.deploy import deploy
-from escalade.stages.ingest import ingest
+from escalade.stages.ingest import ingest, test_rows
 from escalade.stages.profile import profile
 from escalade.stages.select import select
 from escalade.stages.workspace import Workspace
@@ -117,7 +117,7 @@ def _run_task(
             "tasks": len(project.tasks),
         }
     )
-    book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)
+    book = LedgerBook(space.ledger, climb_id, test_rows(space, task, data), space.deadline)
     if replay and not book.finished:
         raise BadInput("climb.not_finished", place=task.name)
     if book.finished:

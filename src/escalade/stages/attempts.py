@@ -64,13 +64,18 @@ def attempts(ledger: Ledger) -> list[Attempt]:
     return found
 
 
-def find(ledger: Ledger, name: str) -> Attempt:
+def find(ledger: Ledger, name: str, data: str | None = None) -> Attempt:
     """The attempt called ``name`` (the latest of that name), whose id begins with it, or whose release lies there.
+
+    Args:
+        ledger: Of the project.
+        name: Of the attempt.
+        data: Digest of the train rows; attempts on others are not looked at. None: all are.
 
     Raises:
         BadInput: There is none.
     """
-    known = attempts(ledger)
+    known = [attempt for attempt in attempts(ledger) if data in (None, attempt.data)]
     if is_release(Path(name)) and (shipped := _released(ledger, known, Path(name))):
         return shipped
     for attempt in reversed(known):

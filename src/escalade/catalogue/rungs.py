@@ -120,6 +120,10 @@ def _no_settings(s: Situation) -> Settings:
     return {}
 
 
+def _probe_settings(s: Situation) -> Settings:
+    return {"context": s.input_limit} if s.input_limit else {}
+
+
 def _demonstrations(s: Situation) -> int:
     """As many demonstrations as fit into half of the context, at most 8; at most 16 for labels."""
     most = 16 if s.facts.kind in LABEL_KINDS else 8
@@ -184,16 +188,16 @@ def _baseline_cost(s: Situation, settings: Settings) -> Cost:
 
 
 def _probe_cost(s: Situation, settings: Settings) -> Cost:
-    reading = s.forward_seconds((s.rows + s.validation_rows) * s.input_tokens)
+    reading = s.forward_seconds((s.rows + s.validation_rows) * s.read_tokens)
     return _cost(s, LOADING + reading + 3e-4 * s.rows * max(2, len(s.facts.labels)), 4)
 
 
 def _zero_shot_cost(s: Situation, settings: Settings) -> Cost:
-    return _cost(s, LOADING + s.answering_seconds(s.validation_rows, s.input_tokens + 30), 4)
+    return _cost(s, LOADING + s.answering_seconds(s.validation_rows, s.read_tokens + 30), 4)
 
 
 def _few_shot_cost(s: Situation, settings: Settings) -> Cost:
-    prompt = s.input_tokens + 30 + _demonstrations(s) * (s.row_tokens + 8)
+    prompt = s.read_tokens + 30 + _demonstrations(s) * (s.row_tokens + 8)
     return _cost(s, LOADING + s.answering_seconds(s.validation_rows, prompt), 4)
 
 
@@ -248,7 +252,7 @@ _CARDS = (
         paper="Alain & Bengio 2016, Understanding intermediate layers using linear classifier probes",
         path="escalade.rungs.probe:adapt",
         refusal=_probe_refused,
-        settings=_no_settings,
+        settings=_probe_settings,
         estimate=_probe_cost,
         objective=_nothing_learnt,
     ),

@@ -8,7 +8,8 @@ import click
 
 from escalade import messages
 from escalade.cli import console
-from escalade.cli._project import open_task
+from escalade.cli._project import folder_of, open_task
+from escalade.cli.runs import open_ledger
 from escalade.climb.book import count_look
 from escalade.errors import BadInput
 from escalade.evaluate import load_metric
@@ -33,6 +34,7 @@ def command(attempt: str, split: str, path: Path, task: str | None, show: str | 
     """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
     reporter = console.ConsoleReporter(quiet=as_json)
     wanted = _shown(show) if show else None
+    attempts.find(open_ledger(folder_of(path)), attempt)  # refused before anything is done where there is none at all
     opened = open_task(path, task, reporter)
     found = attempts.find(opened.space.ledger, attempt, opened.steps.data.train.digest)
     look = None

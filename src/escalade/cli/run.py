@@ -45,7 +45,7 @@ HEADER = "# written by `escalade run --data`"
     help="help.run_prompt",
 )
 @click.option("--budget", help="help.run_budget")
-@click.option("--seed", type=int, default=0, show_default=True, help="help.seed")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="help.seed")
 @click.option("--project", "folder", type=click.Path(path_type=Path), help="help.run_project")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 @click.option("--quiet", is_flag=True, help="help.quiet")
@@ -108,7 +108,7 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
     project: dict[str, object] = {"name": stem, "seed": said.get("seed", 0), "tasks": [task]}
     if "candidates" in said:
         project["candidates"] = [
-            os.path.relpath(str(c), root) if Path(str(c)).is_dir() else str(c)
+            os.path.relpath(str(c), root) if c and Path(str(c)).is_dir() else str(c)
             for c in said["candidates"]  # type: ignore[attr-defined]
         ]
     if "rungs" in said:
@@ -136,6 +136,8 @@ def write_project(root: Path, text: str) -> None:
     Raises:
         BadInput: Another project lies there, or this one was edited.
     """
+    if root.exists() and not root.is_dir():
+        raise BadInput("cli.not_a_folder", place=root)
     file = root / projects.FILE
     if file.exists():
         head, _, body = file.read_text(encoding="utf-8").partition("\n")
@@ -149,7 +151,7 @@ def write_project(root: Path, text: str) -> None:
 
 def _from(root: Path, source: str) -> str:
     """A source as the project file names it: relative to the project's folder where it is a file."""
-    return source if is_on_hub(source, Path(".")) else os.path.relpath(source, root)
+    return source if not source or is_on_hub(source, Path(".")) else os.path.relpath(source, root)
 
 
 @contextmanager

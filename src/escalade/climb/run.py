@@ -163,9 +163,20 @@ def place_release(space: Workspace, release: Release, name: str) -> Path:
     source = space.ledger.path(release.artifact)
     with space.ledger.holding(f"{RELEASES}/{name}", RELEASES):
         files.clear_leftovers(folder)
+        _check_replaceable(space, folder)
         if not folder.exists() or files.tree_digest(folder) != release.artifact:
             files.replace_tree(source, folder)
     return folder
+
+
+def _check_replaceable(space: Workspace, folder: Path) -> None:
+    """Refuses to write over anything but a release that the ledger holds too.
+
+    Raises:
+        BadInput: Something else lies there.
+    """
+    if folder.exists() and any(folder.iterdir()) and not space.ledger.path(files.tree_digest(folder)).exists():
+        raise BadInput("climb.foreign_release", place=folder)
 
 
 def _tell(space: Workspace, task: str, tried: Tried) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from escalade.catalogue.situation import SCRATCH_CONTEXT
 from escalade.models.adapters import add_lora, save_adapter, trainable
 from escalade.models.heads import Head
 from escalade.models.load import load_model, load_tokenizer
@@ -24,7 +25,6 @@ from escalade.train.objectives.classify import Classify
 from escalade.train.objectives.sft import Sft
 from escalade.train.objectives.tag import Tag
 
-SCRATCH_CONTEXT = 512
 _HEADS: dict[str, Head] = {"classify": "classify", "tag": "tag", "sft": "lm"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from escalade import messages
 from escalade.climb.book import LedgerBook, begin
 from escalade.climb.decide import Climber, Graded, Outcome, Tried
 from escalade.climb.steps import TaskSteps
@@ -190,6 +191,5 @@ def _tell(space: Workspace, task: str, tried: Tried) -> None:
         )  # fmt: skip
     elif tried.planned.refused is None:
         # What does not apply at all is said once, in the ladder.
-        space.reporter.say(
-            "climb.not_tried", task=task, name=tried.planned.name, status=tried.status, reason=tried.reason
-        )
+        status = messages.text(f"ladder.{tried.status.replace(' ', '_')}")
+        space.reporter.say("climb.not_tried", task=task, name=tried.planned.name, status=status, reason=tried.reason)

@@ -23,6 +23,7 @@ _KEYS = {
     "too_short": "project.need_one",
     "string_type": "project.need_text",
     "string_pattern_mismatch": "project.bad_name",
+    "string_too_short": "project.empty_text",
     "int_from_float": "project.need_whole",
     "int_parsing": "project.need_whole",
     "int_type": "project.need_whole",
@@ -36,6 +37,8 @@ _KEYS = {
     "invalid_key": "project.key_not_text",
 }
 """The message of each kind of mistake; those of pydantic are written for programmers."""
+_FORMS = {"language": "project.not_a_language", "api": "project.not_an_address"}
+"""The message of keys whose text must have a form of its own."""
 
 
 def explained(error: ValidationError, section: type[BaseModel], place: str) -> BadInput:
@@ -80,6 +83,8 @@ def _sentence(problem: Any, section: Any, place: str) -> BadInput:
         return _not_a_choice(where, given, context["expected"])
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return BadInput("project.need_section", place=where, known=", ".join(_keys_at(steps, section)))
+    if kind == "string_pattern_mismatch" and steps[-1] in _FORMS:
+        return BadInput(_FORMS[str(steps[-1])], place=where, given=given)
     if key := _KEYS.get(kind):
         limit = next((context[name] for name in ("gt", "ge", "lt", "le") if name in context), None)
         return BadInput(key, place=where, given=given, limit=limit, name=context.get("name"))

@@ -82,7 +82,7 @@ class Section(BaseModel):
 class Sources(Section):
     """Where the rows of a task are; a split that is missing is made."""
 
-    train: str
+    train: str = Field(min_length=1)
     """A file (JSONL, JSON, CSV, TSV, Parquet, text, CoNLL; each also .gz) or a Hugging Face hub name."""
     validation: str | None = None
     test: str | None = None
@@ -188,9 +188,9 @@ class Keep(Section):
 class Candidate(Section):
     """A model to try: a folder, a hub name, ``scratch[:FAMILY[:SIZE]]``, or a name behind an OpenAI-compatible API."""
 
-    model: str
+    model: str = Field(min_length=1)
     revision: str | None = None
-    api: str | None = None
+    api: str | None = Field(None, pattern=r"^https?://\S+$")
     """Base address of an OpenAI-compatible API."""
     key_env: str | None = None
     """Environment variable that holds the API key."""
@@ -228,8 +228,8 @@ class Project(Section):
     """The whole project file."""
 
     name: str = "project"
-    seed: int = 0
-    language: str | None = None
+    seed: int = Field(0, ge=0, lt=2**32)
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
     """Language of the data (ISO 639-1); guessed where left out."""
     use: Literal["commercial", "research"] = "research"
     """Which licences are acceptable."""
@@ -238,7 +238,7 @@ class Project(Section):
     candidates: tuple[
         Annotated[Candidate, BeforeValidator(_as_candidate, json_schema_input_type=str | Candidate)], ...
     ] = ()
-    rungs: tuple[str, ...] | None = None
+    rungs: tuple[str, ...] | None = Field(None, min_length=1)
     """The rungs that may be tried; all that apply where left out."""
     budget: Budget = Budget()
     limits: Limits = Limits()

@@ -416,6 +416,91 @@ def an_option_about_rows_without_rows(folder: Path) -> list[object]:
     return ["run", "--output", "label"]
 
 
+@case("cli.bad_value", "--seed")
+def a_seed_below_zero(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--seed", "-1"]
+
+
+@case("project.at_least", "seed")
+def a_seed_below_zero_in_the_file(folder: Path) -> list[object]:
+    return ["check", write_project(folder, seed=-1)]
+
+
+@case("stages.scratch_size", "scratch:encoder:0M")
+def a_network_of_nothing(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--candidate", "scratch:encoder:0M"]
+
+
+@case("stages.scratch_size", "scratch:encoder:999999999M")
+def a_network_larger_than_any(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--candidate", "scratch:encoder:999999999M"]
+
+
+@case("project.empty_text", "candidates[0]")
+def a_candidate_without_a_name(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--candidate", ""]
+
+
+@case("project.empty_text", "train")
+def rows_without_a_name(folder: Path) -> list[object]:
+    return ["run", "--data", ""]
+
+
+@case("project.not_a_language", "language")
+def a_language_by_its_name(folder: Path) -> list[object]:
+    return ["check", write_project(folder, language="klingon")]
+
+
+@case("project.not_an_address", "api")
+def an_api_without_an_address(folder: Path) -> list[object]:
+    return ["check", write_project(folder, candidates=[{"model": "m", "api": "not a url"}])]
+
+
+@case("project.need_one", "rungs")
+def no_rung_at_all(folder: Path) -> list[object]:
+    return ["check", write_project(folder, rungs=[])]
+
+
+@case("data.same_source", "rows.csv")
+def learnt_and_tested_on_one_file(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--test", "rows.csv"]
+
+
+@case("cli.not_a_folder", "rows.csv")
+def a_project_that_is_a_file(folder: Path) -> list[object]:
+    return ["run", "--data", "rows.csv", "--rung", "baseline", "--project", "rows.csv"]
+
+
+@case("cli.not_a_folder", "rows.csv")
+def init_into_a_file(folder: Path) -> list[object]:
+    return ["init", "rows.csv"]
+
+
+@case("cli.bad_value", "--context")
+def pretraining_without_context(folder: Path) -> list[object]:
+    return ["pretrain", "--family", "encoder", "--text", "rows.csv", "--out", "made", "--context", "0"]
+
+
+@case("cli.bad_value", "--epochs")
+def pretraining_for_no_time(folder: Path) -> list[object]:
+    return ["pretrain", "--family", "encoder", "--text", "rows.csv", "--out", "made", "--epochs", "-1"]
+
+
+@case("cli.bad_value", "--seq")
+def planning_backwards(folder: Path) -> list[object]:
+    return ["plan", "--model", a_model(folder), "--seq", "-5"]
+
+
+@case("models.tokenizer_unreadable", "tokenizer_config.json")
+def a_tokenizer_configuration_that_is_a_list(folder: Path) -> list[object]:
+    model = a_model(folder)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({k: v for k, v in config.items() if "position" not in k}))
+    (model / "tokenizer.json").write_text("{}", encoding="utf-8")
+    (model / "tokenizer_config.json").write_text("[1]", encoding="utf-8")
+    return ["check", write_project(folder, candidates=["encoder"])]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_refused_with_place_cause_and_cure_and_nothing_is_written(
     name: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

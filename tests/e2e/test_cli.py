@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_run_makes_a_project_from_rows(call: Call, project: Path, tmp_path: Path
     first = fine(call("run", "--data", "rows.csv", *options, "--project", made, "--json")).json
     assert first["verdict"] == "met" and Path(first["project"]) == made
     assert fine(call("run", made, "--json")).json["executed"] == 0
+    again = ["run", "--data", "rows.csv", *options, "--project", made, "--json"]
+    assert fine(call(*again)).json["executed"] == 0
+    file = made / "escalade.yaml"
+    file.write_text(file.read_text("utf-8").replace("0.6", "0.55"), encoding="utf-8")
+    refused = call(*again)
+    assert refused.code == 2 and refused.json["error"]["key"] == "cli.edited_project"
+    assert "0.55" in file.read_text("utf-8"), "what the user wrote is still there"
 
 
 def test_a_target_that_is_not_proven_leaves_with_three(call: Call, project: Path, tmp_path: Path) -> None:
@@ -305,6 +313,19 @@ def test_predict_answers_a_pipe(call: Call, release: Path, monkeypatch: pytest.M
     assert call("predict", release, "--json").json["error"]["key"] == "cli.needs_text"
 
 
+def test_predict_answers_texts_or_a_file_and_says_so(call: Call, release: Path) -> None:
+    assert call("predict", release, "a text", "--data", "rows.csv", "--json").json["error"]["place"] == "--data"
+    masks = call("predict", release, "--data", "rows.csv", "--fill-mask", "--json")
+    assert masks.code == 2 and masks.json["error"]["key"] == "cli.masks_in_text"
+    assert call("predict", release, "a text", "--max-tokens", "0", "--json").code == 2
+
+
+def test_evaluate_grades_a_release_as_the_attempt_it_was_made_from(call: Call, release: Path) -> None:
+    said = fine(call("evaluate", release, "--json")).json
+    attempt = fine(call("evaluate", "baseline linear", "--json")).json
+    assert said["attempt"] == attempt["attempt"] and said["scores"] == attempt["scores"]
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_predict_answers_a_file_and_goes_on_where_it_was_cut(
     call: Call, release: Path, tmp_path: Path, ending: str
@@ -321,6 +342,79 @@ def test_predict_answers_a_file_and_goes_on_where_it_was_cut(
         again = fine(call(*asked)).json["answered"]
         assert out.read_bytes() == whole and 0 < again <= 150
     assert fine(call(*asked)).json["answered"] == 0
+
+
+def test_predict_touches_no_file_but_its_own(call: Call, release: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    write_csv(rows, texts(70))
+    asked = ("predict", release, "--data", rows, "--json", "--out")
+    before = rows.read_bytes()
+    assert call(*asked, rows).json["error"]["key"] == "stages.out_is_source" and rows.read_bytes() == before
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("a,b\n1,last line", encoding="utf-8")
+    assert call(*asked, foreign).json["error"]["key"] == "stages.out_foreign"
+    assert foreign.read_text("utf-8") == "a,b\n1,last line"
+    assert call(*asked, tmp_path / "out.txt").json["error"]["key"] == "stages.out_ending"
+    assert call(*asked, tmp_path).json["error"]["key"] == "stages.out_ending"
+    assert call(*asked, "/proc/none.csv").json["error"]["key"] == "cli.cannot_use_path"
+    out = tmp_path / "out.csv"
+    assert fine(call(*asked, out)).json["answered"] == 70 and fine(call(*asked, out)).json["answered"] == 0
+    write_csv(rows, texts(70, seed=9))
+    assert call(*asked, out).json["error"]["key"] == "stages.out_foreign", "these are answers to other rows"
+
+
+def test_predict_names_the_row_that_has_no_input(call: Call, release: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "new.jsonl"
+    rows.write_text('{"text": "warm"}\n{"text": null}\n', encoding="utf-8")
+    error = call("predict", release, "--data", rows, "--json").json["error"]
+    assert error["key"] == "stages.row_without_input" and "line 2" in error["place"]
+
+
+def test_predict_keeps_every_column_of_rows_that_differ(call: Call, release: Path, tmp_path: Path) -> None:
+    rows, out = tmp_path / "new.jsonl", tmp_path / "out.csv"
+    rows.write_text('{"text": "warm"}\n{"text": "cold", "note": "kept"}\n', encoding="utf-8")
+    fine(call("predict", release, "--data", rows, "--input", "text", "--out", out))
+    assert [row["note"] for row in read(out)] == ["", "kept"]
+
+
+def test_a_damaged_release_is_said_to_be_one(call: Call, release: Path, tmp_path: Path) -> None:
+    for name, content in (("logistic.json", '["a"]'), ("logistic.safetensors", "")):
+        broken = tmp_path / name
+        shutil.copytree(release, broken)
+        (broken / name).write_text(content, encoding="utf-8")
+        said = call("predict", broken, "a text", "--json")
+        assert said.code == 2 and said.json["error"]["key"] == "stages.model_damaged"
+
+
+def test_deploy_says_what_it_replaces_and_spares_what_is_not_its_own(call: Call, release: Path) -> None:
+    plain = fine(call("deploy", "baseline nearest")).out
+    assert "takes the place of another release" in plain
+    assert "takes the place" not in fine(call("deploy", "baseline nearest")).out
+    (release / "mine.txt").write_text("do not lose this", encoding="utf-8")
+    refused = call("deploy", "baseline linear", "--json")
+    assert refused.code == 2 and refused.json["error"]["key"] == "climb.foreign_release"
+    assert (release / "mine.txt").exists()
+    (release / "mine.txt").unlink()
+
+
+def test_two_tasks_are_not_mixed(call: Call, tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", texts(120))
+    long = [(text, "long" if len(text) > 30 else "short") for text, _ in texts(120)]
+    write_csv(tmp_path / "length.csv", long)
+    tasks = [{"name": "mood", "data": "rows.csv"}, {"name": "length", "data": "length.csv"}]
+    said = {"tasks": [t | {"metric": "accuracy"} for t in tasks], "rungs": ["baseline"], "language": "en"}
+    (tmp_path / "escalade.yaml").write_text(json.dumps(said), encoding="utf-8")
+    document = call("run", tmp_path, "--json", "--quiet").json
+    for task in ("mood", "length"):
+        wanted = next(a for a in document["attempts"] if a["name"] == "baseline linear" and a["tasks"] == [task])
+        asked = ("baseline linear", "--project", tmp_path, "--task", task, "--json")
+        scores = {s["metric"]: s["value"] for s in fine(call("evaluate", *asked)).json["scores"]}
+        assert scores["accuracy"] == wanted["scores"][task]["value"]
+        fine(call("deploy", *asked))
+        pair = ("baseline majority", "baseline linear", "--project", tmp_path, "--task", task, "--metric", "accuracy")
+        assert fine(call("compare", *pair, "--json")).json["value_b"] == wanted["scores"][task]["value"]
+        labels = fine(call("predict", tmp_path / "releases" / task, "a text", "--json")).json["predictions"][0]
+        assert set(labels["probabilities"]) == ({"good", "bad"} if task == "mood" else {"long", "short"})
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -393,7 +487,7 @@ def test_runs_are_pushed_and_pulled(call: Call, climbed: Path, tmp_path: Path) -
     share, copy = tmp_path / "share", tmp_path / "copy"
     first = fine(call("runs", "push", share, "--json")).json["copied"]
     assert first > 0 and fine(call("runs", "push", share, "--json")).json["copied"] == 0
-    assert fine(call("runs", "pull", share, "--project", copy, "--json")).json["copied"] > 0
+    assert fine(call("runs", "pull", share, "--project", copy, "--json")).json["copied"] == first
     mine, theirs = (fine(call("runs", "list", "--project", p, "--json")).json["runs"] for p in (climbed, copy))
     assert [run["id"] for run in mine] == [run["id"] for run in theirs]
 

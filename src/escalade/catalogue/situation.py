@@ -11,6 +11,8 @@ LABEL_KINDS = ("classification", "relation-extraction")
 
 PER_TOKEN = 2e-5
 """Seconds a token takes whatever the model's size (measured on models of half a million parameters)."""
+SCRATCH_CONTEXT = 512
+"""Longest input of a model that is trained from scratch, in tokens."""
 LOADING = 4.0
 """Seconds to load a small model and its tokenizer."""
 SCRATCH_PARAMETERS = {"tiny": 0.5e6, "mini": 2e6, "small": 5e6}
@@ -53,8 +55,14 @@ class Situation(Value):
 
     @property
     def row_tokens(self) -> float:
-        """Mean tokens of a row, input and output."""
-        return min(self.input_tokens, self.input_limit or self.input_tokens) + self.output_tokens
+        """Mean tokens of a row, input and output, as far as they are read."""
+        return self.read_tokens + self.output_tokens
+
+    @property
+    def read_tokens(self) -> float:
+        """Mean tokens of an input after it was cut to the project's limit and the model's context."""
+        context = self.base.context or (SCRATCH_CONTEXT if self.base.source == "scratch" else None)
+        return min([self.input_tokens, *(limit for limit in (self.input_limit, context) if limit)])
 
     def forward_seconds(self, tokens: float) -> float:
         """Time of a forward pass over so many tokens: arithmetic, and what each token takes in the smallest models."""
@@ -67,7 +75,7 @@ class Situation(Value):
 
     def answering_seconds(self, rows: int, prompt_tokens: float | None = None) -> float:
         """Time to answer ``rows`` records: labels by one reading each, texts token by token in batches of 32."""
-        prompt = prompt_tokens or self.input_tokens
+        prompt = min(prompt_tokens or self.read_tokens, self.base.context or math.inf)
         if not self.generative:
             return self.forward_seconds(rows * prompt)
         if self.facts.kind in LABEL_KINDS:

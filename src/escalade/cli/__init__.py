@@ -11,7 +11,7 @@ import click
 
 from escalade import messages
 from escalade.cli.usage import Chooser, explained, in_language
-from escalade.errors import EscaladeError
+from escalade.errors import BadInput, EscaladeError
 
 VERBS = (
     "demo", "init", "check", "scope", "plan", "select", "pretrain", "adapt", "evaluate", "compare", "run", "deploy",
@@ -115,6 +115,10 @@ def _exit_code(given: list[str]) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            refused = BadInput("cli.cannot_use_path", place=error.filename, problem=error.strerror)
+            _show(refused.to_json(), as_json)
+            return refused.exit_code
         # Our fault: what it takes to find it goes to stderr, and who asked for JSON still gets one document.
         traceback.print_exc()
         _show(EscaladeError("cli.our_fault", problem=f"{type(error).__name__}: {error}").to_json(), as_json)

@@ -9,6 +9,7 @@ import click
 
 from escalade import messages
 from escalade.cli import console
+from escalade.cli._project import open_task
 from escalade.cli.runs import open_project
 from escalade.climb.compare import compare
 from escalade.errors import BadInput
@@ -22,6 +23,7 @@ from escalade.evaluate.read_texts import read_pair, read_texts
 @click.option("--references", type=click.Path(path_type=Path), help="help.compare_references")
 @click.option("--groups", type=click.Path(path_type=Path), help="help.compare_groups")
 @click.option("--lang", "--language", "language", help="help.score_language")
+@click.option("--task", help="help.task")
 @click.option("--project", "root", type=click.Path(path_type=Path), default=Path("."), help="help.project")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
@@ -30,6 +32,7 @@ def command(
     references: Path | None,
     groups: Path | None,
     language: str | None,
+    task: str | None,
     root: Path,
     as_json: bool,
 ) -> None:
@@ -37,7 +40,9 @@ def command(
     if len(names) < 2:
         raise BadInput("cli.need_two", place=names[0])
     if references is None:
-        found = compare(open_project(root), names, metrics)
+        space = open_project(root)
+        data = open_task(root, task, console.ConsoleReporter(quiet=True)).steps.data.train.digest if task else None
+        found = compare(space, names, metrics, data)
     else:
         found = _texts(names, references, groups, metrics, language)
     if as_json:

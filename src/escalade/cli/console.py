@@ -128,9 +128,21 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     console = _stdout(None)
     needed = Measurement.get(console, console.options.update_width(_ANY_WIDTH), table).maximum
     if width is None or needed <= width:
-        _stdout(max(1, needed)).print(table)
+        _print_trimmed(table, max(1, needed))
     else:
         print_cards(columns, cells)
+
+
+def _print_trimmed(table: Table, width: int) -> None:
+    """A table without the blanks that fill its last column; on a terminal nobody sees them."""
+    console = _stdout(width)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as printed:
+        console.print(table)
+    for line in printed.get().splitlines():
+        print_text(line.rstrip())
 
 
 def print_cards(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -140,7 +152,10 @@ def print_cards(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         console.print(row[0], markup=False, style="bold")
         named = [f"{name}: {cell}" for name, cell in zip(columns[1:], row[1:], strict=True) if cell]
         for line in _filled(named, console.width - 2):
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+            if cell_len(line) <= console.width - 2:
+                console.print(Text(f"  {line}"))
+            else:
+                console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
 def _filled(pieces: Sequence[str], width: int) -> list[str]:

@@ -14,6 +14,7 @@ from escalade.climb.book import count_look
 from escalade.errors import BadInput
 from escalade.evaluate import load_metric
 from escalade.stages import attempts
+from escalade.stages.ingest import test_rows
 
 
 @click.command(help="help.evaluate")
@@ -33,11 +34,13 @@ def command(attempt: str, split: str, path: Path, task: str | None, show: str | 
     """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
     reporter = console.ConsoleReporter(quiet=as_json)
     wanted = _shown(show) if show else None
-    found = attempts.find(open_ledger(folder_of(path)), attempt)
+    attempts.find(open_ledger(folder_of(path)), attempt)  # refused before anything is done where there is none at all
     opened = open_task(path, task, reporter)
+    found = attempts.find(opened.space.ledger, attempt, opened.steps.data.train.digest)
     look = None
     if split == "test":
-        look = count_look(opened.space.ledger, opened.steps.data.test.digest, "evaluate", found.model)
+        rows = test_rows(opened.space, opened.checked.task, opened.steps.data)
+        look = count_look(opened.space.ledger, rows, "", found.model)
     graded = opened.steps.grade(found.model, split)  # type: ignore[arg-type]
     reporter.close()
     scores = [s.to_json() for s in graded.evaluation.scores]

@@ -22,6 +22,8 @@ SCHEMA = "escalade.schema.json"
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(folder: Path, source: str | None, as_json: bool) -> None:
     """Never overwrites a project file."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput("cli.not_a_folder", place=folder)
     file = folder / projects.FILE
     if file.exists():
         raise BadInput("cli.exists", place=file, path=file)

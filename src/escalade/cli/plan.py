@@ -24,8 +24,8 @@ _LIBRARIES = 0.6e9
 @click.command(help="help.plan")
 @click.option("--model", "name", required=True, help="help.plan_model")
 @click.option("--method", type=click.Choice(list(_BYTES)), default="full", show_default=True, help="help.plan_method")
-@click.option("--batch", type=int, default=8, show_default=True, help="help.plan_batch")
-@click.option("--seq", type=int, default=256, show_default=True, help="help.plan_seq")
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="help.plan_batch")
+@click.option("--seq", type=click.IntRange(min=1), default=256, show_default=True, help="help.plan_seq")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(name: str, method: str, batch: int, seq: int, as_json: bool) -> None:
     """A rule of thumb: weights and optimiser exactly, activations at 34 bytes a token, width and layer."""

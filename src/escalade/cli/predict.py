@@ -21,7 +21,7 @@ from escalade.stages.workspace import Workspace, open_workspace
 @click.option("--out", type=click.Path(path_type=Path), help="help.predict_out")
 @click.option("--input", "inputs", multiple=True, help="help.predict_input")
 @click.option("--fill-mask", is_flag=True, help="help.predict_fill_mask")
-@click.option("--max-tokens", type=int, help="help.predict_max_tokens")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="help.predict_max_tokens")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 @click.option("--quiet", is_flag=True, help="help.quiet")
 def command(
@@ -40,13 +40,17 @@ def command(
     space = open_workspace(Path("."), reporter)
     if data is not None and not data.exists():
         raise BadInput("data.missing_file", place=data, folder=data.parent.resolve())
+    if data is not None and texts:
+        raise BadInput("cli.both_data_and_text", place="--data")
+    if data is not None and fill_mask:
+        raise BadInput("cli.masks_in_text", place="--fill-mask")
     if data is None and not texts:
         texts = _piped()
     try:
         if fill_mask:
             _show_masks(space, model, texts, as_json)
         elif data is not None:
-            _answer_file(space, model, data, out, inputs, as_json)
+            _answer_file(space, model, data, out, inputs, max_tokens, as_json)
         else:
             _answer_texts(space, model, texts, max_tokens, as_json)
     finally:
@@ -61,11 +65,7 @@ def _piped() -> tuple[str, ...]:
 
 
 def _answer_texts(space: Workspace, model: str, texts: tuple[str, ...], max_tokens: int | None, as_json: bool) -> None:
-    opened = using.open_model(space, model)
-    if max_tokens:
-        import dataclasses
-
-        opened.sampling = dataclasses.replace(opened.sampling, max_tokens=max_tokens)
+    opened = using.open_model(space, model, max_tokens)
     records = [using.record_from_text(opened.facts.kind, text, i) for i, text in enumerate(texts)]
     if not as_json and len(records) == 1 and (pieces := using.stream(opened, records[0])) is not None:
         for piece in pieces:
@@ -82,12 +82,18 @@ def _answer_texts(space: Workspace, model: str, texts: tuple[str, ...], max_toke
 
 
 def _answer_file(
-    space: Workspace, model: str, data: Path, out: Path | None, inputs: tuple[str, ...], as_json: bool
+    space: Workspace,
+    model: str,
+    data: Path,
+    out: Path | None,
+    inputs: tuple[str, ...],
+    max_tokens: int | None,
+    as_json: bool,
 ) -> None:
     out = out or data.with_name(f"{data.name.split('.')[0]}.predictions.jsonl")
     with console.stoppable() as asked:
         space.interrupted = asked.is_set
-        count = using.predict_file(using.open_model(space, model), data, out, space, inputs)
+        count = using.predict_file(using.open_model(space, model, max_tokens), data, out, space, inputs)
     if as_json:
         console.print_json({"model": model, "out": str(out), "answered": count})
     else:

@@ -20,10 +20,12 @@ from escalade.stages.workspace import open_workspace
 @click.option("--size", default="tiny", show_default=True, help="help.pretrain_size")
 @click.option("--text", "texts", multiple=True, required=True, help="help.pretrain_text")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="help.pretrain_out")
-@click.option("--epochs", type=float, default=1.0, show_default=True, help="help.pretrain_epochs")
-@click.option("--vocabulary", type=int, help="help.pretrain_vocabulary")
-@click.option("--context", type=int, default=256, show_default=True, help="help.pretrain_context")
-@click.option("--seed", type=int, default=0, show_default=True, help="help.seed")
+@click.option(
+    "--epochs", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="help.pretrain_epochs"
+)
+@click.option("--vocabulary", type=click.IntRange(min=1), help="help.pretrain_vocabulary")
+@click.option("--context", type=click.IntRange(min=8), default=256, show_default=True, help="help.pretrain_context")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="help.seed")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
     family: str,

@@ -20,6 +20,7 @@ from escalade.data.read import is_on_hub
 from escalade.errors import BadInput
 from escalade.ledger import files
 from escalade.project import Project
+from escalade.values import digest_of
 
 HEADER = "# written by `escalade run --data`"
 
@@ -44,7 +45,7 @@ HEADER = "# written by `escalade run --data`"
     help="help.run_prompt",
 )
 @click.option("--budget", help="help.run_budget")
-@click.option("--seed", type=int, default=0, show_default=True, help="help.seed")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="help.seed")
 @click.option("--project", "folder", type=click.Path(path_type=Path), help="help.run_project")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 @click.option("--quiet", is_flag=True, help="help.quiet")
@@ -107,7 +108,7 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
     project: dict[str, object] = {"name": stem, "seed": said.get("seed", 0), "tasks": [task]}
     if "candidates" in said:
         project["candidates"] = [
-            os.path.relpath(str(c), root) if Path(str(c)).is_dir() else str(c)
+            os.path.relpath(str(c), root) if c and Path(str(c)).is_dir() else str(c)
             for c in said["candidates"]  # type: ignore[attr-defined]
         ]
     if "rungs" in said:
@@ -118,29 +119,39 @@ def from_options(said: dict[str, object]) -> tuple[Project, Path, str]:
 
 
 def as_yaml(said: dict[str, object]) -> str:
-    """The file's text, in the order it was said."""
+    """The file's text, in the order it was said, under a line that holds its digest: so that edits are seen."""
     import yaml
 
-    head = f"{HEADER}; edit it freely and run `escalade run` in this folder\n"
-    return head + yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    body = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    return f"{HEADER} ({_digest(body)}); edit it freely and run `escalade run` in this folder\n{body}"
+
+
+def _digest(body: str) -> str:
+    return digest_of(body).removeprefix("b2:")[:12]
 
 
 def write_project(root: Path, text: str) -> None:
-    """Writes the project file of ``run --data``; one that somebody else wrote is never overwritten.
+    """Writes the project file of ``run --data``; one that somebody wrote or edited is never overwritten.
 
     Raises:
-        BadInput: Another project lies there.
+        BadInput: Another project lies there, or this one was edited.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    if root.exists() and not root.is_dir():
+        raise BadInput("cli.not_a_folder", place=root)
     file = root / projects.FILE
-    if file.exists() and not file.read_text(encoding="utf-8").startswith(HEADER):
-        raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
+    if file.exists():
+        head, _, body = file.read_text(encoding="utf-8").partition("\n")
+        if not head.startswith(HEADER):
+            raise BadInput("cli.foreign_project", place=file, path=file, folder=root)
+        if f"({_digest(body)})" not in head:
+            raise BadInput("cli.edited_project", place=file, folder=root)
+    root.mkdir(parents=True, exist_ok=True)
     files.write(file, text.encode())
 
 
 def _from(root: Path, source: str) -> str:
     """A source as the project file names it: relative to the project's folder where it is a file."""
-    return source if is_on_hub(source, Path(".")) else os.path.relpath(source, root)
+    return source if not source or is_on_hub(source, Path(".")) else os.path.relpath(source, root)
 
 
 @contextmanager

@@ -175,6 +175,8 @@ def _what(run: Run, made: Mapping[str, str]) -> str:
         return _attempt(run)
     if run.stage == "evaluate":
         return f"{made.get(run.inputs['model'], '?')}, {run.inputs['split']['name']}"
+    if run.stage == "pretrain":
+        return f"{run.inputs['family']} {run.inputs['size']}"
     return _released(run, made) if run.stage == "deploy" else ""
 
 

@@ -21,7 +21,7 @@ class LedgerBook:
     Args:
         ledger: Where notes lie.
         climb: Identity of the climb: data, target, candidates, rungs, budget, seed.
-        test: Digest of the test split.
+        test: Names the test rows; see :func:`count_look`.
         deadline: Unix time at which this task's share of the budget ends; None where there is no budget.
     """
 
@@ -41,9 +41,12 @@ class LedgerBook:
         return self._finished is not None
 
     def earlier(self, planned: Planned) -> tuple[str, str | None] | None:
-        """What was decided of this attempt when the climb was finished."""
+        """What was decided of this attempt when the climb was finished.
+
+        One that failed is tried again: what kept it from working (a server that did not answer, say) may be mended.
+        """
         found = (self._finished or {}).get(planned.id)
-        return (str(found[0]), found[1]) if found else None
+        return (str(found[0]), found[1]) if found and found[0] != "failed" else None
 
     def time_left(self) -> float | None:
         """Seconds left; a finished climb has no clock."""
@@ -66,17 +69,23 @@ def count_look(ledger: Ledger, test: str, who: str, model: Model) -> int:
 
     Args:
         ledger: Where looks are noted.
-        test: Digest of the test split.
-        who: The climb, or the verb, that looks.
-        model: What is looked at; the same model for the same reason counts once.
+        test: Names the test rows: the digest of their split where it was given, of the source they were cut from
+            where they were cut, so that cutting them anew (with another seed, say) is no way to look afresh.
+        who: The climb that looks; empty for a look that decides nothing.
+        model: What is looked at. The same model for the same reason counts once, and one that was looked at already
+            may be shown again.
     """
     mine = digest_of([who, model.artifact])
     with ledger.holding(f"looks {test}", "looks"):
-        numbers = {note["by"]: int(note["look"]) for note in ledger.notes("looks").values() if note["test"] == test}
+        noted = [note for note in ledger.notes("looks").values() if note["test"] == test]
+        numbers = {note["by"]: int(note["look"]) for note in noted}
+        if not who and (seen := [int(note["look"]) for note in noted if note.get("model") == model.artifact]):
+            return min(seen)
         if mine not in numbers:
             # Ledgers that were brought together may hold the same number twice: each was a look.
             numbers[mine] = 1 + max(len(numbers), *numbers.values(), 0)
-            ledger.note("looks", digest_of([test, mine]), {"test": test, "look": numbers[mine], "by": mine})
+            said = {"test": test, "look": numbers[mine], "by": mine, "model": model.artifact}
+            ledger.note("looks", digest_of([test, mine]), said)
         return numbers[mine]
 
 

@@ -17,22 +17,26 @@ from escalade.values import Split
 SPLIT = "validation"
 
 
-def compare(space: Workspace, names: Sequence[str], metrics: Sequence[str] = ()) -> list[Comparison]:
+def compare(
+    space: Workspace, names: Sequence[str], metrics: Sequence[str] = (), data: str | None = None
+) -> list[Comparison]:
     """Every further attempt against the first, by every metric: paired randomisation test and bootstrap interval.
 
     Args:
         space: Of the project.
         names: Names or ids of attempts, two at least.
         metrics: Names of metrics; the kind's own where left out.
+        data: Digest of the train rows of the task that is meant; where left out, that of the first name's latest.
 
     Raises:
         BadInput: An attempt is unknown, was not evaluated, or they answered different rows.
     """
-    found = [find(space.ledger, name) for name in names]
+    first = find(space.ledger, names[0], data)
+    found = [first, *(_on_same_rows(space, name, first) for name in names[1:])]
     splits = [_split(attempt, name) for attempt, name in zip(found, names, strict=True)]
     if len({split.digest for split in splits}) > 1:
         raise BadInput("climb.other_rows", place=", ".join(names))
-    first, *others = found
+    others = found[1:]
     facts = first.facts
     records = records_of(space, splits[0], facts)
     clusters = clusters_of(space, splits[0], facts)
@@ -49,6 +53,14 @@ def compare(space: Workspace, names: Sequence[str], metrics: Sequence[str] = ())
                 )
             )
     return corrected(made)
+
+
+def _on_same_rows(space: Workspace, name: str, first: Attempt) -> Attempt:
+    """The attempt of that name that was made from the rows of the first one, else whichever there is."""
+    try:
+        return find(space.ledger, name, first.data)
+    except BadInput:
+        return find(space.ledger, name)
 
 
 def _split(attempt: Attempt, name: str) -> Split:

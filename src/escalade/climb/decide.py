@@ -80,6 +80,10 @@ class Steps(Protocol):
         """Every attempt there could be, the refused ones with the reason."""
         ...
 
+    def made(self, planned: Planned, tried: Sequence[Tried]) -> bool:
+        """Whether the attempt is in the ledger already, so that it takes no time."""
+        ...
+
     def adapt(self, planned: Planned, tried: Sequence[Tried]) -> Adapted:
         """Makes the model; ``tried`` are the attempts so far, for rungs that start from one."""
         ...
@@ -131,6 +135,9 @@ class Outcome:
     attempts: list[Tried] = field(default_factory=list)
     kept: Tried | None = None
     passed: bool = False
+    facts: Facts = Facts(kind="classification")
+    given: bool = True
+    """False where no target was given and the best baseline was to be beaten."""
     test: Graded | None = None
     test_bound: float | None = None
     look: int | None = None
@@ -162,6 +169,9 @@ class Climber:
     def climb(self) -> Outcome:
         """Tries attempts, cheapest first, until one passes on validation; then opens the test split once.
 
+        The best so far is the last attempt that was better than the best before it; one that passes takes the place
+        of one that does not, also where few rows cannot show that it is better.
+
         Where no target was given there is none to stop at: all that the budget allows is tried.
         """
         given = self.target is not None
@@ -175,11 +185,12 @@ class Climber:
             attempts.append(tried)
             if self.on_attempt:
                 self.on_attempt(tried)
-            if tried.status == "done" and tried.better:
+            if tried.status == "done" and (tried.better or (given and not passed and self._passes(tried))):
                 best = tried
                 passed = self._passes(tried)
         target = self.target or self._beat_baselines(attempts)
-        return self._verdict(Outcome(target, "not met", attempts, best, passed))
+        outcome = Outcome(target, "not met", attempts, best, passed, self.steps.facts, given)
+        return self._verdict(outcome) if given else self._compared(outcome)
 
     def _try(self, planned: Planned, attempts: list[Tried], best: Tried | None, passed: bool) -> Tried:
         if planned.refused:
@@ -189,7 +200,7 @@ class Climber:
         earlier = self.book.earlier(planned)
         if earlier and earlier[0] != "done":
             return Tried(planned, *earlier)
-        if not earlier and (reason := self._too_dear(planned)):
+        if not earlier and not self.steps.made(planned, attempts) and (reason := self._too_dear(planned)):
             return Tried(planned, "not tried", reason)
         try:
             return self._done(planned, attempts, best)
@@ -226,10 +237,20 @@ class Climber:
 
     def _beat_baselines(self, attempts: Sequence[Tried]) -> Target:
         """The target that is taken where none is given."""
-        scored = [(t.score.value, t.planned.base.name) for t in attempts if t.score and t.planned.is_baseline]
-        value, name = (max if self.metric.rising else min)(scored, default=(0.0, "nothing"))
+        best = self._best_baseline(attempts)
+        if best is None or best.score is None:
+            # Nothing to beat: what cannot be compared is never said to be better.
+            best_possible = self.metric.high if self.metric.rising else self.metric.low
+            return self._to_beat(best_possible, messages.text("climb.origin_nothing"))
+        return self._to_beat(best.score.value, messages.text("climb.origin", name=best.planned.base.name))
+
+    def _best_baseline(self, attempts: Sequence[Tried]) -> Tried | None:
+        scored = [t for t in attempts if t.score and t.planned.is_baseline]
+        sign = 1 if self.metric.rising else -1
+        return max(scored, key=lambda t: sign * t.score.value if t.score else 0.0, default=None)
+
+    def _to_beat(self, value: float, origin: str) -> Target:
         said = {"at_least" if self.metric.rising else "at_most": value}
-        origin = messages.text("climb.origin", name=name)
         return Target(metric=self.metric.name, confidence=self.confidence, origin=origin, **said)
 
     def _passes(self, tried: Tried) -> bool:
@@ -248,12 +269,13 @@ class Climber:
             seed=self.seed,
         )
 
-    def _paired(self, one: Graded, other: Graded) -> Paired:
+    def _paired(self, one: Graded, other: Graded, confidence: float = 0.95) -> Paired:
         return paired(
             one.statistics[self.metric.name],
             other.statistics[self.metric.name],
             one.clusters,
             self._metric.value,
+            confidence=confidence,
             resamples=self.resamples,
             seed=self.seed,
             span=self.metric.high - self.metric.low,
@@ -263,7 +285,33 @@ class Climber:
     def _metric(self) -> Metric:
         return load_metric(self.metric.name, self.steps.facts)
 
+    def _compared(self, outcome: Outcome) -> Outcome:
+        """The verdict where no target was given: the kept attempt beside the best baseline, on the same test rows.
+
+        A number from validation would be no target: it is itself uncertain, and the best of several. So the
+        difference is what must be proven, and the target shown is what the baseline scores on test.
+        """
+        kept, baseline = outcome.kept, self._best_baseline(outcome.attempts)
+        if kept is None or kept.adapted is None or baseline is None or baseline.adapted is None:
+            return outcome
+        outcome.look = self.book.look(kept.adapted.model)
+        outcome.test = self.steps.grade(kept.adapted.model, "test")
+        other = self.steps.grade(baseline.adapted.model, "test")
+        value = other.evaluation.score(self.metric.name).value
+        name = baseline.planned.base.name
+        outcome.target = self._to_beat(value, messages.text("climb.origin_test", name=name))
+        if kept.planned.is_baseline:
+            return outcome
+        error = look_error(self.confidence, outcome.look)
+        found = self._paired(other, outcome.test, confidence=1 - 2 * error)
+        proven = found.lower if self.metric.rising else found.upper
+        outcome.test_bound = value + proven
+        if proven > 0 if self.metric.rising else proven < 0:
+            outcome.verdict = "met"
+        return outcome
+
     def _verdict(self, outcome: Outcome) -> Outcome:
+        """The verdict on a target that was given: the bound of the kept attempt's score on test."""
         kept = outcome.kept
         if kept is None or kept.adapted is None:
             return outcome
@@ -277,7 +325,7 @@ class Climber:
         return outcome
 
 
-def _order(planned: Planned) -> tuple[bool, float, str]:
-    """Baselines first, then by predicted cost, then by name so that ties are always in one order."""
+def _order(planned: Planned) -> tuple[bool, bool, float, str]:
+    """Baselines first, aligning last (it starts from what was adapted); then by predicted cost, and by name."""
     seconds = planned.predicted.seconds if planned.predicted and planned.predicted.seconds is not None else float("inf")
-    return (not planned.is_baseline, seconds, planned.name)
+    return (not planned.is_baseline, planned.rung.objective == "preference", seconds, planned.name)

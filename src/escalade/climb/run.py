@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from escalade import messages
 from escalade.climb.book import LedgerBook, begin
 from escalade.climb.decide import Climber, Graded, Outcome, Tried
 from escalade.climb.steps import TaskSteps
@@ -20,7 +21,7 @@ from escalade.stages.check import Checked, check
 from escalade.stages.contamination import contamination
 from escalade.stages.deploy import deploy
 from escalade.stages.evaluate import evaluated_ids
-from escalade.stages.ingest import ingest
+from escalade.stages.ingest import ingest, test_rows
 from escalade.stages.profile import profile
 from escalade.stages.select import select
 from escalade.stages.workspace import Workspace
@@ -120,7 +121,7 @@ def _run_task(
             "tasks": len(project.tasks),
         }
     )
-    book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)
+    book = LedgerBook(space.ledger, climb_id, test_rows(space, task, data), space.deadline)
     if replay and not book.finished:
         raise BadInput("climb.not_finished", place=task.name)
     if book.finished:
@@ -189,9 +190,20 @@ def place_release(space: Workspace, release: Release, name: str) -> Path:
     source = space.ledger.path(release.artifact)
     with space.ledger.holding(f"{RELEASES}/{name}", RELEASES):
         files.clear_leftovers(folder)
+        _check_replaceable(space, folder)
         if not folder.exists() or files.tree_digest(folder) != release.artifact:
             files.replace_tree(source, folder)
     return folder
+
+
+def _check_replaceable(space: Workspace, folder: Path) -> None:
+    """Refuses to write over anything but a release that the ledger holds too.
+
+    Raises:
+        BadInput: Something else lies there.
+    """
+    if folder.exists() and any(folder.iterdir()) and not space.ledger.path(files.tree_digest(folder)).exists():
+        raise BadInput("climb.foreign_release", place=folder)
 
 
 def _tell(space: Workspace, task: str, tried: Tried) -> None:
@@ -205,6 +217,5 @@ def _tell(space: Workspace, task: str, tried: Tried) -> None:
         )  # fmt: skip
     elif tried.planned.refused is None:
         # What does not apply at all is said once, in the ladder.
-        space.reporter.say(
-            "climb.not_tried", task=task, name=tried.planned.name, status=tried.status, reason=tried.reason
-        )
+        status = messages.text(f"ladder.{tried.status.replace(' ', '_')}")
+        space.reporter.say("climb.not_tried", task=task, name=tried.planned.name, status=status, reason=tried.reason)

@@ -111,13 +111,23 @@ class TaskSteps:
     def _not_asked(self, rung: str) -> Refused | None:
         if self.project.rungs is None or rung in self.project.rungs:
             return None
+        if rung == "baseline" and self.task.target is None:
+            # Where no target is given, the best baseline is what must be beaten.
+            return None
         return Refused(name=rung, key="rungs.not_asked")
+
+    def made(self, planned: Planned, tried: Sequence[Tried]) -> bool:
+        """Whether the model is in the ledger already."""
+        return adapting.made(self.space, self.data, self._assignment(planned, _start(planned, tried)))
+
+    def _assignment(self, planned: Planned, start: Model | None) -> adapting.Assignment:
+        template = adapting.template_of(self.facts, planned.base, self.task)
+        return adapting.Assignment(planned.base, planned.rung, self.project.seed, template, start)
 
     def adapt(self, planned: Planned, tried: Sequence[Tried]) -> Adapted:
         """Makes the model of an attempt."""
         start = _start(planned, tried)
-        template = adapting.template_of(self.facts, planned.base, self.task)
-        assignment = adapting.Assignment(planned.base, planned.rung, self.project.seed, template, start)
+        assignment = self._assignment(planned, start)
         parents = [*self.parents, self._made_by[start.artifact]] if start else self.parents
         deadline = self.space.deadline
         self._limit(planned)
@@ -147,11 +157,12 @@ class TaskSteps:
 
 
 def _start(planned: Planned, tried: Sequence[Tried]) -> Model | None:
-    """The best model of the same base so far that holds its own weights, for rungs that align."""
+    """The model of the same base that scores best so far and holds its own weights, for rungs that align."""
     if planned.rung.objective != "preference":
         return None
     fitting = [
         t for t in tried
         if t.adapted and t.score and t.planned.base == planned.base and t.planned.rung.name == "full"
     ]  # fmt: skip
-    return fitting[-1].adapted.model if fitting and fitting[-1].adapted else None
+    best = max(fitting, key=lambda t: (t.better, t.score.value if t.score else 0.0), default=None)
+    return best.adapted.model if best and best.adapted else None

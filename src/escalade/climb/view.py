@@ -6,7 +6,7 @@ from escalade import messages
 from escalade.catalogue.metrics import MetricCard
 from escalade.climb.decide import Graded, Outcome, Tried
 from escalade.document import AttemptDocument, BaseDocument, MeasuredDocument, ScoreDocument, TargetDocument, Versus
-from escalade.evaluate import items_needed, look_error
+from escalade.evaluate import design_effect, items_needed, load_metric, look_error
 from escalade.project import Target
 from escalade.values import Score, Unit
 
@@ -52,9 +52,15 @@ def target_document(target: Target) -> TargetDocument:
 def reason_of(outcome: Outcome, metric: MetricCard) -> str:
     """Why the verdict is what it is, and what would close the gap."""
     kept, test = outcome.kept, outcome.test
-    if kept is None or test is None or outcome.test_bound is None:
-        reasons = [tried.reason for tried in outcome.attempts if tried.reason]
+    if kept is None or test is None:
+        # What was tried and failed tells more than what did not apply.
+        ranked = sorted(outcome.attempts, key=lambda t: (t.status == "not tried", t.planned.refused is not None))
+        reasons = [tried.reason for tried in ranked if tried.reason]
         return messages.text("climb.nothing_tried", reason=reasons[0] if reasons else "-")
+    if not outcome.given:
+        return _beside_the_baseline(outcome, kept, test, metric)
+    if outcome.test_bound is None:
+        raise ValueError("a target was given and nothing was held against it")
     score = test.evaluation.score(outcome.target.metric)
     if outcome.verdict == "met":
         confidence = 1 - look_error(outcome.target.confidence, outcome.look or 1)
@@ -70,17 +76,39 @@ def reason_of(outcome: Outcome, metric: MetricCard) -> str:
             target=outcome.target.bound,
         )
     ]  # fmt: skip
-    rows = None
-    if metric.low == 0 and metric.high == 1:
-        rows = items_needed(score.value, outcome.target.bound, outcome.target.confidence, rising=metric.rising)
+    rows = _rows_needed(outcome, test, metric)
     if rows is not None:
         parts.append(messages.text("climb.gap_rows", rows=rows))
-    untried = [
-        t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused
-    ]
-    if untried:
-        parts.append(messages.text("climb.gap_untried", names=", ".join(untried)))
-    return _joined(parts)
+    return _joined([*parts, *_untried(outcome)])
+
+
+def _beside_the_baseline(outcome: Outcome, kept: Tried, test: Graded, metric: MetricCard) -> str:
+    """The reason where no target was given."""
+    said = {"name": kept.planned.name, "metric": metric.name, "target": outcome.target.bound}
+    if outcome.verdict == "met" and outcome.test_bound is not None:
+        return messages.text(
+            "climb.beaten", value=test.evaluation.score(metric.name).value,
+            proven=outcome.test_bound - outcome.target.bound,
+            confidence=1 - look_error(outcome.target.confidence, outcome.look or 1), look=outcome.look, **said,
+        )  # fmt: skip
+    return _joined([messages.text("climb.not_beaten", **said), *_untried(outcome)])
+
+
+def _untried(outcome: Outcome) -> list[str]:
+    names = [t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused]
+    return [messages.text("climb.gap_untried", names=", ".join(names))] if names else []
+
+
+def _rows_needed(outcome: Outcome, test: Graded, metric: MetricCard) -> int | None:
+    """Test rows that would prove a true score as high as this one at the next look; None where no number would."""
+    if (metric.low, metric.high) != (0, 1):
+        return None
+    score = test.evaluation.score(metric.name)
+    worth = design_effect(test.statistics[metric.name], test.clusters, load_metric(metric.name, outcome.facts))
+    return items_needed(
+        score.value, outcome.target.bound, outcome.target.confidence, worth,
+        rising=metric.rising, look=(outcome.look or 0) + 1,
+    )  # fmt: skip
 
 
 def _joined(sentences: list[str]) -> str:

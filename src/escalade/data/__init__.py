@@ -5,6 +5,7 @@ from escalade.data.columns import Because, Reading, guess
 from escalade.data.contamination import Contaminated, contaminated
 from escalade.data.duplicates import Duplicates, Overlap, duplicates
 from escalade.data.language import Language, dominant_script, guess_language
+from escalade.data.lengths import rough_tokens
 from escalade.data.prepare import Prepared, prepare, read_texts, sources_of
 from escalade.data.read import read, source_digest
 from escalade.data.refused import RefusedRow
@@ -42,6 +43,7 @@ __all__ = [
     "render_input",
     "render_output",
     "render_prompt",
+    "rough_tokens",
     "save",
     "source_digest",
     "sources_of",

@@ -105,6 +105,7 @@ def prepare(task: Task, *, base: Path, seed: int, language: str | None, progress
             or test holds labels that nothing can learn.
     """
     tell = _Teller(progress)
+    _check_sources(task, base)
     given = _with_group(task)
     tables = _tables(task, base, tell)
     reading = guess(tables["train"], given, task.kind)
@@ -143,6 +144,21 @@ def prepare(task: Task, *, base: Path, seed: int, language: str | None, progress
     tell.step("data.progress_done")
     refused = [row for part in everything for row in part.refused]
     return Prepared(facts, splits, learn, refused, account, reading.columns, held)
+
+
+def _check_sources(task: Task, base: Path) -> None:
+    """Refuses two splits that are one file: what is tested would be what was learnt.
+
+    Raises:
+        BadInput: They are, or a source is missing.
+    """
+    seen: dict[str, str] = {}
+    for role, digest in sources_of(task, base).items():
+        if role not in _SPLITS or is_on_hub(source := getattr(task.data, role), base):
+            continue
+        if digest in seen:
+            raise BadInput("data.same_source", place=source, split=role, other=seen[digest])
+        seen[digest] = role
 
 
 class _Teller:

@@ -144,25 +144,40 @@ def _groups_for(
     holders: Counter[str],
     most: int,
 ) -> set[str]:
-    """Groups in their random order until ``size`` rows are reached.
+    """Groups in their random order until ``size`` rows are reached: first those that keep the labels' shares.
 
     One that would overshoot by half is passed over, and so is one that holds the last of a label: a label seen only
     in test cannot be learnt. Where nothing else is left the smallest group is taken.
     """
     taken: set[str] = set()
     held = 0
-    for group in groups:
-        labels = _labels(rows, members[group])
-        fits = held + len(members[group]) <= 1.5 * size and all(holders[label] > 1 for label in labels)
-        if fits and len(taken) < most:
-            taken.add(group)
-            held += len(members[group])
-            holders.subtract(labels)
-        if held >= size:
-            break
+    filled: Counter[str] = Counter()
+    room = _room(size, groups, members, rows)
+    for balanced in (True, False):
+        for group in groups:
+            if held >= size or len(taken) >= most:
+                return taken
+            counts = Counter(label for i in members[group] for label in rows[i].labels)
+            fits = held + len(members[group]) <= 1.5 * size and all(holders[label] > 1 for label in counts)
+            if balanced and any(filled[label] + count > room.get(label, 0) for label, count in counts.items()):
+                continue
+            if fits and group not in taken:
+                taken.add(group)
+                held += len(members[group])
+                holders.subtract(set(counts))
+                filled.update(counts)
     if not taken:
         taken.add(min(groups, key=lambda group: (len(members[group]), group)))
     return taken
+
+
+def _room(
+    size: int, groups: Sequence[str], members: Mapping[str, Sequence[int]], rows: Sequence[Placed]
+) -> dict[str, float]:
+    """Rows of each label that a split of ``size`` may hold and keep their shares: a tenth more, or one, at most."""
+    counts = Counter(label for group in groups for i in members[group] for label in rows[i].labels)
+    total = max(1, counts.total())
+    return {label: max(size * count / total + 1, 1.1 * size * count / total) for label, count in counts.items()}
 
 
 def _labels(rows: Sequence[Placed], members: Iterable[int]) -> set[str]:

@@ -6,6 +6,7 @@ adapter. So a hundred prompts, chosen to be hard on such faults, are answered ag
 
 from __future__ import annotations
 
+import math
 import random
 import unicodedata
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ def compare(expected: Sequence[Prediction], found: Sequence[Prediction]) -> Gate
         if len(one) != len(other):
             lengths_differ = True
         gaps += [abs(x - y) for x, y in zip(one, other, strict=False)]
-    gap = max(gaps, default=None)
+    # NaN compares as neither less nor more, so that a plain maximum may miss it.
+    gap = math.nan if any(map(math.isnan, gaps)) else max(gaps, default=None)
     reason = ""
     if differing:
         reason = messages.text("stages.gate_outputs", differing=differing, prompts=len(expected))
@@ -69,7 +71,7 @@ def compare(expected: Sequence[Prediction], found: Sequence[Prediction]) -> Gate
         passed=not reason,
         prompts=len(expected),
         differing=differing,
-        largest_gap=None if gap is None else float(f"{gap:.1e}"),
+        largest_gap=None if gap is None or math.isnan(gap) else float(f"{gap:.1e}"),
         reason=reason,
     )
 

@@ -53,6 +53,7 @@ def items_needed(
     *,
     rising: bool = True,
     power: float = 0.8,
+    look: int = 1,
 ) -> int | None:
     """How many test items prove a target that a model of true score ``value`` meets; None where it does not meet it.
 
@@ -63,12 +64,13 @@ def items_needed(
         design_effect: How many rows are worth one independent one (1 + (rows per group - 1) x correlation).
         rising: True for at least, False for at most.
         power: Chance that the proof succeeds.
+        look: Which look at the test set it will be.
     """
     if not rising:
         value, target = 1 - value, 1 - target
     if value <= target:
         return None
-    error = look_error(confidence, 1)
+    error = look_error(confidence, look)
     few, many = 0, 1
     while _power(value, target, many, error) < power:
         few, many = many, 2 * many

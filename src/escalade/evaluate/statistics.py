@@ -221,6 +221,21 @@ def paired(
     )
 
 
+def design_effect(statistics: Matrix, clusters: Sequence[Hashable], metric: Scale) -> float:
+    """How many rows are worth one independent row: the variance by clusters over that by rows (Kish 1965); 1 at least.
+
+    Args:
+        statistics: One row per item, shape (n, k).
+        clusters: The cluster of each item, length n.
+        metric: Its value of summed rows, and its range.
+    """
+    grouped = _Sample(clustered(statistics, clusters), metric.value, metric.low, metric.high)
+    single = _Sample(clustered(statistics, range(len(statistics))), metric.value, metric.low, metric.high)
+    if grouped.clusters.number < 2 or single.spread <= 0:
+        return 1.0
+    return max(1.0, (grouped.spread / single.spread) ** 2)
+
+
 def exact_bounds(successes: float, n: float, error: float) -> tuple[float, float]:
     """Lower and upper bound of a share, each with one-sided error ``error`` (Clopper & Pearson 1934).
 
@@ -257,7 +272,7 @@ class _Sample:
             return (*exact_bounds(round(self.estimate * rows), rows, error), "exact")
         if self.clusters.number == 1:
             return self.low, self.high, "range"
-        spread = self._standard_error()
+        spread = self.spread
         if spread <= 1e-12 * (self.high - self.low):
             return (*self._all_alike(error), "beta")
         bootstrap = self._bca(error, resamples, seed)
@@ -286,8 +301,9 @@ class _Sample:
         total = self.clusters.total
         return bool(zero_or_one) and math.isclose(self.estimate, total[0] / total[1], abs_tol=1e-12)
 
-    def _standard_error(self) -> float:
-        """The jackknife's."""
+    @property
+    def spread(self) -> float:
+        """The jackknife's standard error."""
         blocks = self._counts.sum()
         squares = self._counts @ (self._without - self._counts @ self._without / blocks) ** 2
         return math.sqrt((blocks - 1) / blocks * float(squares))

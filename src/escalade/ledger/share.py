@@ -18,7 +18,7 @@ from escalade.ledger.store import Ledger
 def push(ledger: Ledger, address: str) -> int:
     """Copies every run, artifact and note that is not there yet; artifacts first, so that no run lacks one."""
     remote, root = _open(address)
-    copied = 0
+    copied: set[str] = set()
     with ledger.holding("push", "push"):
         for folder in ("artifacts", "notes", "runs"):
             for path in files.files_in(ledger.root / folder):
@@ -30,8 +30,9 @@ def push(ledger: Ledger, address: str) -> int:
                     continue
                 remote.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                 remote.put_file(str(path), target)
-                copied += 1
-    return copied
+                # An artifact is one object, however many files it has.
+                copied.add("/".join(Path(name).parts[:2]) if folder == "artifacts" else name)
+    return len(copied)
 
 
 def pull(ledger: Ledger, address: str) -> int:

@@ -142,7 +142,7 @@ class Ledger:
         Raises:
             Damaged: The record found does not agree with its own digests.
         """
-        given = {name: v.to_json() if isinstance(v, Value) else v for name, v in inputs.items()}
+        given = _plain(inputs)
         id = identity(stage, version, given)
         if found := self._usable(id, fresh):
             return self._note_use(found)
@@ -150,6 +150,10 @@ class Ledger:
             # Whoever was waited for may have done it.
             found = self._usable(id, fresh) or self._execute(id, stage, version, given, work, parents)
             return self._note_use(found)
+
+    def holds(self, stage: str, version: int, inputs: Mapping[str, object]) -> bool:
+        """Whether ``perform`` would look this up rather than do it."""
+        return self._usable(identity(stage, version, _plain(inputs)), fresh=False) is not None
 
     def find(self, id: str) -> Run | None:
         """The run with this id; None where there is none.
@@ -390,3 +394,8 @@ def _peak_bytes() -> float | None:
     except ImportError:
         return None
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _plain(inputs: Mapping[str, object]) -> dict[str, Any]:
+    """Inputs as JSON has them."""
+    return {name: v.to_json() if isinstance(v, Value) else v for name, v in inputs.items()}

@@ -48,6 +48,12 @@ def text(key: str, /, **facts: object) -> str:
     return (entry if isinstance(entry, str) else entry[0]).format(**facts)
 
 
+def in_english(key: str, /, **facts: object) -> str:
+    """The English text of ``key``: for what is recorded and must be the same under every locale."""
+    entry = _room(key.partition(".")[0])[key.partition(".")[2]]["en"]
+    return (entry if isinstance(entry, str) else entry[0]).format(**facts)
+
+
 def cause_and_cure(key: str, /, **facts: object) -> tuple[str, str]:
     """The two texts of an error in the language in use."""
     entry = _entry(key)

@@ -33,7 +33,12 @@ _TASKS = {"classify": TaskType.SEQ_CLS, "tag": TaskType.TOKEN_CLS}
 
 
 def add_lora(
-    model: Any, rank: int | None = None, alpha: float | None = None, dropout: float = 0.0, task: Task = "lm"
+    model: Any,
+    rank: int | None = None,
+    alpha: float | None = None,
+    dropout: float = 0.0,
+    task: Task = "lm",
+    seed: int = 0,
 ) -> PeftModel:
     """A model whose own weights are frozen, with LoRA on every linear layer of its body.
 
@@ -44,6 +49,7 @@ def add_lora(
         alpha: The update is scaled by alpha / rank; twice the rank where left out. Lowering the rank lowers it alike.
         dropout: On the adapter's input.
         task: ``classify`` and ``tag`` train the new head too.
+        seed: Of the adapter's random start: one of its two matrices, the other is zero.
 
     Raises:
         BadInput: The model has no linear layers to adapt.
@@ -64,7 +70,8 @@ def add_lora(
         task_type=_TASKS.get(task),
     )
     model.requires_grad_(False)
-    with _without_notice_of_renaming():
+    with _without_notice_of_renaming(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         made = get_peft_model(model, config)
     # The folder a base was loaded from is of this machine; it must not become part of what is saved.
     made.peft_config["default"].base_model_name_or_path = ""

@@ -126,9 +126,24 @@ def context_of(config: dict[str, Any], folder: Path) -> int | None:
         if isinstance(limit := config.get(key), int) and limit > 0:
             offset = int(config.get("pad_token_id") or 0) + 1 if config.get("model_type") in _OFFSET_POSITIONS else 0
             return limit - offset
-    path = folder / "tokenizer_config.json"
-    said = json.loads(path.read_text(encoding="utf-8")).get("model_max_length") if path.is_file() else None
+    said = _tokenizer_config(folder).get("model_max_length")
     return int(said) if isinstance(said, int | float) and 0 < said < 10**9 else None
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    """What ``tokenizer_config.json`` says; nothing where there is none.
+
+    Raises:
+        BadInput: It is not a JSON object.
+    """
+    path = folder / "tokenizer_config.json"
+    try:
+        said = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise BadInput("models.tokenizer_unreadable", place=path, problem=error) from None
+    if not isinstance(said, dict):
+        raise BadInput("models.tokenizer_unreadable", place=path, problem=f"{type(said).__name__}")
+    return said
 
 
 def digest(folder: Path) -> str:

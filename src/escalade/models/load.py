@@ -28,7 +28,7 @@ def load_tokenizer(folder: Path) -> Any:
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        except (ValueError, OSError, KeyError, ImportError) as error:
+        except (ValueError, OSError, KeyError, ImportError, AttributeError, TypeError) as error:
             raise BadInput("models.tokenizer_unreadable", place=folder, problem=_first_line(error)) from error
     return checked_tokenizer(tokenizer, family)
 

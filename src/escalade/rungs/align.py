@@ -29,7 +29,8 @@ def dpo(job: Job) -> Done:
     reference = load_model(folder, "lm").requires_grad_(False)
     prompter = Prompter(job.template, (), tokenizer)
     pairs = _rendered(job.preferences, prompter)
-    held = _rendered(job.preference_validation or job.preferences[: max(1, len(job.preferences) // 10)], prompter)
+    # Too few pairs to hold any out: then nothing is measured on what was learnt from.
+    held = _rendered(job.preference_validation, prompter)
     settings = job.rung.settings
     recipe = Recipe(
         epochs=float(settings["epochs"] or 1),
@@ -38,7 +39,7 @@ def dpo(job: Job) -> Done:
         seed=job.seed,
     )
     beta = float(settings["beta"] or 0.1)
-    before = margins(reference, start, job, held)
+    before = margins(reference, start, job, held) if held else None
     fitted = fit(
         Dpo(tokenizer, start.context, beta),
         {"policy": start.model, "reference": reference},
@@ -49,15 +50,15 @@ def dpo(job: Job) -> Done:
         on_event=job.on_event,
         should_stop=job.should_stop,
     )
-    after = margins(start.model, start, job, held)
+    after = margins(start.model, start, job, held) if held else None
     save_model(start.model, tokenizer, job.out)
     manifest(job, start, "own").write(job.out)
     found = findings(fitted) | {
         "pairs_held_out": len(held),
-        "margin_before": float(before.mean()),
-        "margin_after": float(after.mean()),
-        "preferred_before": float((before > 0).mean()),
-        "preferred_after": float((after > 0).mean()),
+        "margin_before": None if before is None else float(before.mean()),
+        "margin_after": None if after is None else float(after.mean()),
+        "preferred_before": None if before is None else float((before > 0).mean()),
+        "preferred_after": None if after is None else float((after > 0).mean()),
     }
     return Done(sum(p.numel() for p in start.model.parameters()), trainable(start.model), found)
 

@@ -29,7 +29,7 @@ def adapt(job: Job) -> Done:
         raise ValueError(job.base.name)
     model = load_model(job.base_folder, "embed")
     tokenizer = load_tokenizer(job.base_folder)
-    context = job.base.context or 512
+    context = min(job.base.context or 512, int(job.rung.settings.get("context") or 512_000))
     features = _features(model, tokenizer, job.train, context, job.base.family)
     scale = Scale.fit(features)
     head = scale.into(Logistic.fit(scale.apply(features), _answers(job.train), STRENGTH, job.seed))

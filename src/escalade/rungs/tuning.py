@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from escalade.catalogue.situation import SCRATCH_CONTEXT
 from escalade.models.adapters import add_lora, save_adapter, trainable
 from escalade.models.heads import Head
 from escalade.models.load import load_model, load_tokenizer
@@ -24,7 +25,6 @@ from escalade.train.objectives.classify import Classify
 from escalade.train.objectives.sft import Sft
 from escalade.train.objectives.tag import Tag
 
-SCRATCH_CONTEXT = 512
 _HEADS: dict[str, Head] = {"classify": "classify", "tag": "tag", "sft": "lm"}
 
 
@@ -57,6 +57,7 @@ def lora(job: Job) -> Done:
         rank=int(job.rung.settings["rank"] or 8),
         alpha=float(job.rung.settings["alpha"] or 16),
         task=head,
+        seed=job.seed,
     )
     fitted = train(job, start)
     save_adapter(start.model, job.out / ADAPTER)

@@ -57,6 +57,11 @@ def inputs_of(facts_of: Data, assignment: Assignment) -> dict[str, object]:
     }
 
 
+def made(space: Workspace, facts_of: Data, assignment: Assignment) -> bool:
+    """Whether the ledger holds this very model already."""
+    return space.ledger.holds("adapt", VERSION, inputs_of(facts_of, assignment))
+
+
 def adapt(space: Workspace, facts_of: Data, assignment: Assignment, parents: list[Run]) -> tuple[Model, Run]:
     """Makes the model, or looks it up."""
     base, rung = assignment.base, assignment.rung

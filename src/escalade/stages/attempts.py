@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from escalade.errors import BadInput
-from escalade.ledger import Ledger, Run
+from escalade.ledger import Ledger, Run, files
 from escalade.values import Base, Evaluation, Facts, Model, Split
 
 
@@ -64,19 +64,44 @@ def attempts(ledger: Ledger) -> list[Attempt]:
     return found
 
 
-def find(ledger: Ledger, name: str) -> Attempt:
-    """The attempt called ``name`` (the latest of that name), or whose id begins with it.
+def find(ledger: Ledger, name: str, data: str | None = None) -> Attempt:
+    """The attempt called ``name`` (the latest of that name), whose id begins with it, or whose release lies there.
+
+    Args:
+        ledger: Of the project.
+        name: Of the attempt.
+        data: Digest of the train rows; attempts on others are not looked at. None: all are.
 
     Raises:
         BadInput: There is none.
     """
-    known = attempts(ledger)
+    known = [attempt for attempt in attempts(ledger) if data in (None, attempt.data)]
+    if is_release(Path(name)) and (shipped := _released(ledger, known, Path(name))):
+        return shipped
     for attempt in reversed(known):
         bare = attempt.run.id.removeprefix("b2:")
         if attempt.name == name or (len(name) >= 6 and bare.startswith(name.removeprefix("b2:"))):
             return attempt
     example = known[-1].name if known else "full scratch:encoder:tiny"
     raise BadInput("cli.attempt_unknown", place=name, name=name, example=example)
+
+
+def _released(ledger: Ledger, known: list[Attempt], folder: Path) -> Attempt | None:
+    """The attempt that a release's folder was made from, with the release's own weights as its model."""
+    digest = files.tree_digest(folder)
+    for run in ledger.runs():
+        if run.stage == "deploy" and run.output["artifact"] == digest:
+            made_from = run.inputs["model"]["artifact"]
+            model = Model.model_validate_json(json.dumps(run.output["model"]))
+            graded = {
+                r.inputs["split"]["name"]: r
+                for r in ledger.runs()
+                if r.stage == "evaluate" and r.inputs["model"] == digest
+            }
+            return next(
+                (replace(a, model=model, evaluations=graded) for a in known if a.model.artifact == made_from), None
+            )
+    return None
 
 
 def is_release(path: Path) -> bool:

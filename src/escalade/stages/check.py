@@ -34,7 +34,21 @@ def check(space: Workspace, project: Project) -> list[Checked]:
     for name in project.rungs or ():
         if name not in RUNGS:
             raise BadInput("stages.rung_unknown", place="rungs", name=name, known=", ".join(RUNGS))
+    if ignored := not_acted_upon(project):
+        space.reporter.say("stages.not_acted_upon", keys=", ".join(ignored))
     return [_check_task(space, project, i, task) for i, task in enumerate(project.tasks)]
+
+
+def not_acted_upon(project: Project) -> list[str]:
+    """Keys of the project file that are given and that nothing heeds yet."""
+    given = {
+        "keep": bool(project.keep),
+        "traffic": project.traffic is not None,
+        "budget.money": project.budget.money is not None,
+        "limits.latency_p95": project.limits.latency_p95 is not None,
+        "price_in, price_out": any(c.price_in is not None or c.price_out is not None for c in project.candidates),
+    }
+    return [key for key, there in given.items() if there]
 
 
 def _check_task(space: Workspace, project: Project, number: int, task: Task) -> Checked:

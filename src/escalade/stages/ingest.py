@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from escalade import data
+from escalade import data, messages
+from escalade.data.read import is_on_hub, source_digest
 from escalade.ledger import Bench, Run
 from escalade.project import Task
 from escalade.records import RECORD_OF, Preference, Record
@@ -51,6 +52,13 @@ def ingest(space: Workspace, task: Task, *, seed: int, language: str | None) -> 
 
     run = space.ledger.perform("ingest", VERSION, inputs, work)
     return Data.model_validate_json(json.dumps(run.output)), run
+
+
+def test_rows(space: Workspace, task: Task, data: Data) -> str:
+    """What looks at the test rows are counted by: their own digest, or that of the source they were cut from."""
+    if task.data.test is not None or is_on_hub(task.data.train, space.root):
+        return data.test.digest
+    return source_digest(task.data.train, space.root)
 
 
 def records_of(space: Workspace, split: Split, facts: Facts) -> list[Record]:
@@ -102,7 +110,8 @@ def _keep_preferences(bench: Bench, prepared: data.Prepared) -> Split | None:
 def _keep_account(bench: Bench, prepared: data.Prepared) -> str:
     folder = bench.new("account")
     write_json(folder / "account.json", prepared.account)
-    lines = [json.dumps(row.to_json(), ensure_ascii=False, sort_keys=True) for row in prepared.refused]
+    rows = [row.to_json() | {"reason": messages.in_english(row.key, **row.facts)} for row in prepared.refused]
+    lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
     (folder / REFUSED).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return bench.keep(folder)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from escalade.data import rough_tokens
 from escalade.ledger import Bench, Run
 from escalade.records import Record, Tagged, input_text, output_text
 from escalade.stages.ingest import records_of
@@ -15,8 +16,6 @@ from escalade.stages.workspace import Workspace
 from escalade.values import Data, Lengths, Profile
 
 VERSION = 1
-_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
-"""Blocks of scripts without blanks between words: a character is about a token."""
 
 
 def profile(space: Workspace, data: Data, parent: Run) -> tuple[Profile, Run]:
@@ -25,20 +24,14 @@ def profile(space: Workspace, data: Data, parent: Run) -> tuple[Profile, Run]:
     def work(bench: Bench) -> Profile:
         records = records_of(space, data.train, data.facts)
         return Profile(
-            input=lengths([tokens(input_text(r)) for r in records]),
-            output=lengths([tokens(output_text(r)) for r in records]),
+            input=lengths([rough_tokens(input_text(r)) for r in records]),
+            output=lengths([rough_tokens(output_text(r)) for r in records]),
             labels=_labels(records) if data.facts.labels else {},
         )
 
     inputs = {"facts": data.facts, "train": data.train}
     run = space.ledger.perform("profile", VERSION, inputs, work, parents=[parent])
     return Profile.model_validate_json(json.dumps(run.output)), run
-
-
-def tokens(text: str) -> float:
-    """About how many tokens a text has: one per four characters, one per character of a script without blanks."""
-    dense = sum(any(low <= ord(char) <= high for low, high in _UNSPACED) for char in text if ord(char) > 0xDFF)
-    return dense + (len(text) - dense) / 4
 
 
 def lengths(counts: Sequence[float]) -> Lengths:

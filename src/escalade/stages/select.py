@@ -55,7 +55,7 @@ def pin(space: Workspace, candidate: Candidate, facts: Facts) -> Base:
 def pin_all(space: Workspace, candidates: Sequence[Candidate], facts: Facts) -> list[Base]:
     """Every candidate pinned; with none named, the known small models that are on this machine already."""
     if candidates:
-        bases = [pin(space, candidate, facts) for candidate in candidates]
+        bases = _named_apart([pin(space, candidate, facts) for candidate in candidates])
         for base in bases:
             if base.api is not None:
                 space.reporter.say("stages.api_leaves", name=base.name, api=base.api)
@@ -68,6 +68,21 @@ def pin_all(space: Workspace, candidates: Sequence[Candidate], facts: Facts) -> 
     if not suited:
         space.reporter.say("stages.no_candidate")
     return suited
+
+
+def _named_apart(bases: Sequence[Base]) -> list[Base]:
+    """Each base once; two that share a name get the start of their digest behind it."""
+    once = list({digest_of(base.to_json()): base for base in bases}.values())
+    names = [base.name for base in once]
+    return [
+        base if names.count(base.name) == 1 else base.model_copy(update={"name": f"{base.name}@{mark(base)}"})
+        for base in once
+    ]
+
+
+def mark(base: Base) -> str:
+    """Eight letters that tell a base from others of its name."""
+    return (base.digest or digest_of(base.to_json())).removeprefix("b2:")[:8]
 
 
 def select(
@@ -95,10 +110,12 @@ def _refusal(base: Base, facts: Facts, limits: Limits, use: str) -> Refused | No
     if base.family not in families_for(facts.kind):
         said: dict[str, bool | int | float | str | None] = {"family": base.family, "kind": facts.kind}
         return Refused(name=base.name, key="stages.family_unsuited", facts=said)
-    if use == "commercial" and base.license and not licence_allows(base.license):
-        return Refused(name=base.name, key="stages.licence", facts={"licence": base.license})
+    on_disk = base.source in ("folder", "hub")
+    if use == "commercial" and on_disk and not licence_allows(base.license or ""):
+        key = "stages.licence" if base.license else "stages.licence_unknown"
+        return Refused(name=base.name, key=key, facts={"licence": base.license})
     needs = 4.4 * (base.parameters or 0) + 0.6e9
-    if limits.memory is not None and base.source in ("folder", "hub") and needs > limits.memory:
+    if limits.memory is not None and base.source != "api" and needs > limits.memory:
         facts_ = {"needs": needs / 1e9, "limit": limits.memory / 1e9}
         return Refused(name=base.name, key="stages.too_large", facts=dict(facts_))
     return None
@@ -126,6 +143,8 @@ def _pin_scratch(name: str, facts: Facts) -> Base:
     if not named or not is_size(size):
         raise BadInput("stages.scratch_form", place=name, name=name)
     count = SCRATCH_PARAMETERS.get(size) or float(size.rstrip("M")) * 1e6
+    if not 1e4 <= count <= 2e9:
+        raise BadInput("stages.scratch_size", place=name, size=size)
     full = f"scratch:{family}:{size}"
     return Base(name=full, family=family, source="scratch", digest=digest_of(full), parameters=int(count))  # type: ignore[arg-type]
 
@@ -141,7 +160,7 @@ def _find(root: Path, name: str, revision: str | None) -> tuple[Path, str]:
     for folder in (Path(os.path.normpath(root / name)), Path(name).expanduser()):
         if folder.is_dir():
             return folder.resolve(), "folder"
-    if (folder_ := hub.on_this_machine(name)) is not None:
+    if (folder_ := hub.on_this_machine(name, revision)) is not None:
         return folder_, "hub"
     return hub.fetch(name, revision), "hub"
 

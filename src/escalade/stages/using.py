@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from escalade import data
 from escalade.data.answers import spans
-from escalade.data.names import INPUT, TOKENS, folded
-from escalade.data.table import missing_column
 from escalade.errors import BadInput
+from escalade.ledger import files
 from escalade.models import describe
 from escalade.models import manifest as manifests
 from escalade.project import Candidate
 from escalade.protocols import Piece, Prediction, Predictor, Sampler, Sampling
 from escalade.records import Chat, Labelled, Message, Pair, Question, Record, Related, Tagged
+from escalade.stages import answer_file
 from escalade.stages.loading import load
 from escalade.stages.select import pin
 from escalade.stages.workspace import Workspace
-from escalade.values import Base, Facts, Kind
+from escalade.values import Base, Facts, Kind, digest_of
 
 if TYPE_CHECKING:
     from escalade.deploy.serve import Served, Server
@@ -49,18 +46,27 @@ class Opened:
     sampling: Sampling
 
 
-def open_model(space: Workspace, name: str) -> Opened:
+def open_model(space: Workspace, name: str, max_tokens: int | None = None) -> Opened:
     """A release, a model that escalade made, or any Hugging Face folder or hub name.
+
+    Args:
+        space: Where it is used.
+        name: Of the model.
+        max_tokens: Longest output; the model's own limit where left out.
 
     Raises:
         BadInput: There is no such model, or it cannot be used safely.
     """
     folder = Path(name)
-    if (folder / manifests.FILE).exists():
-        return _open_made(space, folder)
-    if folder.is_dir() and not (folder / "config.json").exists():
+    if folder.is_dir() and not (folder / manifests.FILE).exists() and not (folder / "config.json").exists():
         raise BadInput("models.not_a_model", place=folder)
-    return _open_bare(space, name)
+    opened = _open_made(space, folder) if (folder / manifests.FILE).exists() else _open_bare(space, name)
+    if max_tokens is not None:
+        opened.sampling = replace(opened.sampling, max_tokens=max_tokens)
+        # Those that write text hold their own; labels and tags know no length.
+        if getattr(opened.predictor, "sampling", None) is not None:
+            setattr(opened.predictor, "sampling", opened.sampling)  # noqa: B010
+    return opened
 
 
 def _open_made(space: Workspace, folder: Path) -> Opened:
@@ -216,46 +222,25 @@ def predict_file(opened: Opened, source: Path, out: Path, space: Workspace, inpu
 
     Returns:
         How many rows were answered now.
+
+    Raises:
+        BadInput: A row lacks its input, or ``out`` is not to be written (see ``answer_file.claim``).
     """
     table = data.read(source.name, source.parent)
+    chosen = answer_file.inputs_of(table, inputs)
+    texts = answer_file.texts_of(table, chosen)
     rows = [dict(row.cells) for row in table.rows]
-    chosen = _inputs_of(table, inputs)
-    texts = [_row_text(row, chosen, source) for row in rows]
-    done = _rows_in(out)
-    if done > len(rows):
-        raise BadInput("stages.out_is_longer", place=out, done=done, rows=len(rows))
-    writer = _append(out, rows[0] if rows else {})
+    model = files.tree_digest(opened.folder)
+    done = answer_file.claim(out, source, table, digest_of([model, str(opened.sampling)]), chosen)
+    write = answer_file.writer(out, table.columns)
     for start in range(done, len(rows), CHUNK):
         space.check()
         places = range(start, min(start + CHUNK, len(rows)))
         records = [_row_record(opened.facts.kind, texts[i], rows[i], i) for i in places]
         for i, prediction in enumerate(answer(opened, records)):
-            writer(rows[start + i], as_json(records[i], prediction))
+            write(rows[start + i], as_json(records[i], prediction))
         space.reporter.progress(str(source.name), min(start + CHUNK, len(rows)), len(rows))
-    return len(rows) - done
-
-
-def _row_text(row: Mapping[str, Any], inputs: Sequence[str], source: Path) -> str:
-    values = [row[name] for name in inputs]
-    return "\n".join(" ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for v in values)
-
-
-def _inputs_of(table: data.Table, named: Sequence[str]) -> list[str]:
-    """The columns to read: those named, the only one there is, or the one with a usual name.
-
-    Raises:
-        BadInput: A named column is not there, or none can be told from the others.
-    """
-    for name in named:
-        if name not in table.columns:
-            raise missing_column(name, table)
-    if named:
-        return list(named)
-    usual = [column for name in (*INPUT, *TOKENS) for column in table.columns if folded(column) == name]
-    found = usual[:1] or list(table.columns)[: len(table.columns) == 1]
-    if not found:
-        raise BadInput("stages.which_input", place=table.source, columns=", ".join(table.columns))
-    return found
+    return max(0, len(rows) - done)
 
 
 def _row_record(kind: Kind, text: str, row: Mapping[str, Any], number: int) -> Record:
@@ -263,47 +248,6 @@ def _row_record(kind: Kind, text: str, row: Mapping[str, Any], number: int) -> R
     if kind == "token-classification" and isinstance(tokens, list | tuple):
         return Tagged(f"input:{number}", tuple(tokens), tuple("O" for _ in tokens))
     return record_from_text(kind, text, number)
-
-
-def _rows_in(out: Path) -> int:
-    """Whole rows already answered; a row cut short by a kill is removed."""
-    if not out.exists():
-        return 0
-    content = out.read_bytes()
-    table = out.suffix == ".csv"
-    rows = whole = start = quotes = 0
-    while (end := content.find(b"\n", start)) >= 0:
-        quotes += content.count(b'"', start, end)
-        start = end + 1
-        # Inside quotes a line break belongs to a cell of CSV; JSON has none within a row.
-        if not table or quotes % 2 == 0:
-            rows, whole = rows + 1, start
-    if whole < len(content):
-        with open(out, "r+b") as file:
-            file.truncate(whole)
-    return max(0, rows - 1) if table else rows
-
-
-def _append(out: Path, first: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], None]:
-    """A function that adds one row to the output file, whole lines at a time."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-
-    def write_json(row: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-        with open(out, "a", encoding="utf-8") as file:
-            file.write(json.dumps({**row, "prediction": said}, ensure_ascii=False, default=str) + "\n")
-
-    def write_csv(row: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        if not out.exists() or out.stat().st_size == 0:
-            writer.writerow([*first, "prediction", "details"])
-        short = said.get("label", said.get("text"))
-        details = json.dumps(said, ensure_ascii=False)
-        writer.writerow([*[row.get(k, "") for k in first], details if short is None else short, details])
-        with open(out, "a", encoding="utf-8", newline="") as file:
-            file.write(buffer.getvalue())
-
-    return write_csv if out.suffix == ".csv" else write_json
 
 
 # -- the server -----------------------------------------------------------------------------------------------------

@@ -125,8 +125,17 @@ def test_groups(tmp_path: Path) -> None:
         assert not homes[0] & homes[1] and not homes[1] & homes[2] and not homes[0] & homes[2]
         assert prepared.account["leakage"]["groups_in_two_splits"] == []
     assert refused(tmp_path, data="a.jsonl", split={"by": "who"}, columns={"group": "text"}).key == "data.two_groups"
-    both = run(tmp_path, data={"train": "a.jsonl", "test": "a.jsonl"}, split={"by": "who"})
+    put(tmp_path, "b.jsonl", labelled(199))
+    both = run(tmp_path, data={"train": "a.jsonl", "test": "b.jsonl"}, split={"by": "who"})
     assert len(both.account["leakage"]["groups_in_two_splits"]) == 20
+
+
+def test_two_splits_from_one_file_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", labelled(60))
+    put(tmp_path, "copy.jsonl", labelled(60))
+    error = refused(tmp_path, data={"train": "a.jsonl", "test": "copy.jsonl"})
+    assert (error.key, error.place) == ("data.same_source", "copy.jsonl")
+    assert refused(tmp_path, data={"train": "a.jsonl", "validation": "a.jsonl"}).key == "data.same_source"
 
 
 def test_labels_of_any_type_become_text(tmp_path: Path) -> None:

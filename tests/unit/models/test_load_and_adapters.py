@@ -126,6 +126,18 @@ def perturbed(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
+def test_the_same_seed_gives_the_same_adapter_whatever_was_drawn_before() -> None:
+    def start(seed: int) -> torch.Tensor:
+        torch.rand(3)
+        model = adapters.add_lora(load_model(real_data("stories260k") / "hf", "lm"), rank=4, seed=seed)
+        return torch.cat([p.flatten() for name, p in model.named_parameters() if "lora_A" in name])
+
+    before = torch.random.get_rng_state()
+    first, again, other = start(0), start(0), start(1)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    torch.random.set_rng_state(before)
+
+
 @pytest.mark.parametrize("name", ["stories260k", "aren_transliteration"])
 def test_an_adapter_begins_as_nothing_is_saved_and_merges(name: str, tmp_path: Path) -> None:
     folder = real_data(name) / "hf"

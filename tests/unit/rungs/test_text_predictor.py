@@ -90,4 +90,5 @@ def test_demonstrations_are_balanced_short_and_fixed_by_the_seed() -> None:
 
 def test_the_longest_output_follows_the_rows_within_limits() -> None:
     assert longest_output([Pair("1", "a", "b")]) == 8
-    assert longest_output([Pair("1", "a", "b" * 6000)]) == 256
+    assert longest_output([Pair("1", "a", "b" * 6000)]) == 512
+    assert longest_output([Pair("1", "a", "b" * 40), Pair("2", "a", "好" * 30)]) == 60, "a sign each, and twice that"

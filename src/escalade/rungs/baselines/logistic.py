@@ -63,4 +63,6 @@ class Logistic:
         """Reads what ``save`` wrote."""
         numbers = load_file(folder / "logistic.safetensors")
         labels = json.loads((folder / "logistic.json").read_text(encoding="utf-8"))
+        if len(labels) != len(numbers["weights"]) or len(labels) != len(numbers["bias"]):
+            raise ValueError(f"{len(labels)} labels for {len(numbers['weights'])} rows of weights")
         return cls(labels, numbers["weights"], numbers["bias"])

@@ -3,6 +3,7 @@
 from escalade.data.answers import parse_label, parse_output, parse_tags
 from escalade.data.columns import Because, Reading, guess
 from escalade.data.duplicates import Duplicates, Overlap, duplicates
+from escalade.data.general import documentation, general_text
 from escalade.data.language import Language, dominant_script, guess_language
 from escalade.data.prepare import Prepared, prepare, read_texts, sources_of
 from escalade.data.read import read, source_digest
@@ -25,8 +26,10 @@ __all__ = [
     "Table",
     "Template",
     "assign",
+    "documentation",
     "dominant_script",
     "duplicates",
+    "general_text",
     "guess",
     "guess_language",
     "load",

@@ -116,6 +116,8 @@ def _run_task(
             "prompt": [task.instruction, task.prompt, task.input_limit],
             "tasks": len(project.tasks),
         }
+        # What may be forgotten decides what is kept. Left out where nothing is said, as before there was such a thing.
+        | ({"keep": [[s.digest, s.worsen_at_most] for s in steps.samples]} if project.keep else {})
     )
     book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)
     if replay and not book.finished:

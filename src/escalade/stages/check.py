@@ -10,6 +10,7 @@ from escalade.catalogue.rungs import RUNGS
 from escalade.errors import BadInput
 from escalade.project import Project, Target, Task
 from escalade.records import groups_of
+from escalade.stages.forgetting import samples_of
 from escalade.stages.select import pin_all
 from escalade.stages.workspace import Workspace
 from escalade.values import Base
@@ -34,6 +35,8 @@ def check(space: Workspace, project: Project) -> list[Checked]:
     for name in project.rungs or ():
         if name not in RUNGS:
             raise BadInput("stages.rung_unknown", place="rungs", name=name, known=", ".join(RUNGS))
+    if project.keep:
+        samples_of(space.root, project.keep)
     return [_check_task(space, project, i, task) for i, task in enumerate(project.tasks)]
 
 

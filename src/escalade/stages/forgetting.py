@@ -93,7 +93,8 @@ def forgetting(
     Identity: the model's artifact, the base, the texts, the validation split (for the divergence) and the seed.
 
     Args:
-        space: Where it is done. Its deadline is not looked at, since the work is small and bounded; a signal is.
+        space: Where it is done. Its deadline is looked at before the work and not during it, since that is small and
+            bounded; a signal always ends it.
         model: With a pretrained base.
         base: On this machine.
         samples: What ``samples_of`` gives.
@@ -104,10 +105,12 @@ def forgetting(
     Raises:
         BadInput: A model gives no numbers.
         Interrupted: The user asked to stop.
+        OutOfTime: It is not recorded, and the budget's time is over.
     """
     before, base_run = likelihood(space, base, samples)
 
     def work(bench: Bench) -> Forgetting:
+        space.check()
         no_divergence = Refused(name=base.name, key="rungs.forgetting_encoder") if base.family == "encoder" else None
         if before.reason is not None or before.statistics is None:
             return Forgetting(model=model.artifact, general=None, reason=before.reason, no_divergence=no_divergence)
@@ -142,6 +145,7 @@ def likelihood(space: Workspace, base: Base, samples: Sequence[Sample]) -> tuple
     """How likely a base finds the texts, or looks it up."""
 
     def work(bench: Bench) -> Likelihood:
+        space.check()
         from escalade.rungs.forgetting import Pretrained, base_nats
 
         pretrained = Pretrained(base, _folder(space, base))

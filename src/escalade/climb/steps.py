@@ -65,8 +65,6 @@ class TaskSteps:
     parents: list[Run]
     facts: Facts = field(init=False)
     _made_by: dict[str, Run] = field(default_factory=dict)
-    _measured: set[str] = field(default_factory=set)
-    """Runs of bases' own likelihoods that an attempt has already been charged with."""
 
     def __post_init__(self) -> None:
         self.facts = self.data.facts
@@ -162,11 +160,10 @@ class TaskSteps:
 
     def forgotten(self, planned: Planned, adapted: Adapted) -> Forgotten:
         """What a pretrained base forgot. The first attempt on a base is charged with reading the base itself."""
-        model, seed = adapted.model, self.project.seed
+        model, seed, before = adapted.model, self.project.seed, set(self.space.ledger.used)
         parents = [self.parents[0], *([self._made_by[model.artifact]] if model.artifact in self._made_by else [])]
         found = forgetting(self.space, model, planned.base, self.samples, self.data.validation, seed, parents)
-        runs = [found.run, *([] if found.base_run.id in self._measured else [found.base_run])]
-        self._measured.add(found.base_run.id)
+        runs = [found.run, *([] if found.base_run.id in before else [found.base_run])]
         seconds = sum(run.measured.seconds for run in runs)
         return Forgotten(self.limits, found.found, seconds, tuple(run.id for run in runs))
 

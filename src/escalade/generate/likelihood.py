@@ -6,13 +6,14 @@ What "the likelihood of a text" is depends on the family:
   than the context is read in windows, each behind a beginning token of its own.
 * encoder-decoder: that of its second half, given the first half as input. Such a model has no distribution over whole
   texts; it is one over continuations of what its encoder reads. Splitting a text into a prefix that is read and a
-  target that is written is prefix language modelling (Raffel et al. 2020, section 3.2.3; Lester et al. 2021, section
+  target that is written is prefix language modelling (Raffel et al. 2020, section 3.3.1; Lester et al. 2021, section
   3.2, adapt T5 by it), and unlike the corruption of spans it needs no tokens that only some of these models have.
 * encoder: the pseudo-log-likelihood (Salazar et al. 2020, "Masked Language Model Scoring", equation 2): each token
-  given all the others, it alone masked. One pass for each token is dear, so every k-th token is masked in one pass,
-  and k passes with the offsets 0 to k - 1 reach every token once. With k at least the number of tokens that is
-  equation 2 itself. Tokens masked together do not see each other, so the values are somewhat higher; base and adapted
-  model are measured alike.
+  given all the others, it alone masked. One pass for each token is dear, so every k-th token is masked in one pass, and
+  k passes with the offsets 0 to k - 1 would reach every token once. Only some of those passes are made, and their mean
+  stands for the other tokens; which, turns from text to text, so that over all texts every offset is used alike. With
+  all passes, and k at least the number of tokens, that is equation 2 itself. Tokens masked together do not see each
+  other, so the values are somewhat higher; base and adapted model are measured alike.
 
 The end token is never counted: a sample of a text does not end where the text does. Bytes are those of the text that
 is predicted, so tokens a tokenizer does not know count with the bytes they stand for.
@@ -36,6 +37,9 @@ from escalade.values import Family
 
 STRIDE = 7
 """Every 7th token is masked at a time: 14 %, about the share of masks that such heads were trained with (15 %)."""
+PASSES = 2
+"""Passes over each text. Of more texts in fewer passes more is learnt than of fewer texts in all of them, since it is
+texts that are independent."""
 _NUMBERS = 1 << 24
 """Most logits held at once: 64 MB."""
 _BATCH = 16
@@ -53,7 +57,7 @@ def signature(family: Family, context: int) -> str:
     return {
         "decoder": f"nll:whole text|windows:{context}",
         "encoder-decoder": f"nll:second half given first|windows:{context}",
-    }.get(family, f"pll:every {STRIDE}th token masked per pass, offsets 0-{STRIDE - 1}|windows:{context}")
+    }.get(family, f"pll:every {STRIDE}th token masked per pass, {PASSES} of {STRIDE} offsets|windows:{context}")
 
 
 def text_nats(
@@ -93,6 +97,7 @@ def masked_nats(
     texts: Sequence[str],
     context: int,
     stride: int = STRIDE,
+    passes: int | None = PASSES,
     on_batch: OnBatch = lambda: None,
 ) -> Matrix:
     """Negative pseudo-log-likelihood of texts under an encoder with a masked-language head.
@@ -103,6 +108,7 @@ def masked_nats(
         texts: None of them empty.
         context: Longest input in tokens, special ones included; longer texts are read in windows.
         stride: Every how many tokens one is masked in the same pass.
+        passes: How many of the ``stride`` offsets are read; None for all.
         on_batch: Called before each forward pass; what it raises ends the work.
 
     Returns:
@@ -112,22 +118,23 @@ def masked_nats(
         BadInput: The model's logits are not numbers.
     """
     found = np.array([[0.0, len(text.encode())] for text in texts]).reshape(-1, 2)
-    rows = [
-        (place, ids, masked)
-        for place, text in enumerate(texts)
-        for ids, places in _windows(tokenizer, text, context)
-        for offset in range(min(stride, len(places)))
-        if (masked := places[offset::stride])
-    ]
+    rows: list[tuple[int, Ids, list[int]]] = []
+    tokens, read = np.zeros(len(texts)), np.zeros(len(texts))
+    for place, text in enumerate(texts):
+        for ids, places in _windows(tokenizer, text, context):
+            tokens[place] += len(places)
+            rows += [(place, ids, places[i::stride]) for i in _offsets(min(stride, len(places)), passes, len(rows))]
     device = next(model.parameters()).device
     for some in _batches(rows, lambda row: len(row[1]), _width(model)):
         on_batch()
-        ids, mask = padded([_hidden(ids, places, tokenizer) for _, ids, places in some], tokenizer.pad_token_id,
-                           left=False, device=device)  # fmt: skip
+        hidden = [_hidden(said, masked, tokenizer) for _, said, masked in some]
+        batch, mask = padded(hidden, tokenizer.pad_token_id, left=False, device=device)
         with quiet(model):
-            logits = model(input_ids=ids, attention_mask=mask).logits
+            logits = model(input_ids=batch, attention_mask=mask).logits
         for (place, said, masked), row in zip(some, logits, strict=True):
             found[place, 0] -= _total(row[masked], torch.tensor([said[i] for i in masked], device=device))
+            read[place] += len(masked)
+    found[:, 0] *= tokens / np.maximum(read, 1)
     return _finite(found, model)
 
 
@@ -185,6 +192,12 @@ def _windows(tokenizer: Any, text: str, context: int) -> Iterator[tuple[Ids, lis
     for start in range(0, len(ids), room):
         some = ids[start : start + room]
         yield [*before, *some, *after], list(range(len(before), len(before) + len(some)))
+
+
+def _offsets(count: int, passes: int | None, turn: int) -> list[int]:
+    """Some of the offsets 0 to ``count - 1``, spread evenly, beginning elsewhere at each turn."""
+    some = min(count, passes or count)
+    return [(turn + i * count // some) % count for i in range(some)]
 
 
 def _hidden(ids: Ids, places: Sequence[int], tokenizer: Any) -> Ids:

@@ -94,7 +94,7 @@ def one_by_one(network: Any, tokenizer: Any, text: str) -> float:
 
 
 def test_the_pseudo_likelihood_with_every_token_masked_alone_is_that_of_the_paper(encoder: tuple[Any, Any]) -> None:
-    found = likelihood.masked_nats(*encoder, TEXTS, 64, stride=1000)
+    found = likelihood.masked_nats(*encoder, TEXTS, 64, stride=1000, passes=None)
     for text, (nats, size) in zip(TEXTS, found, strict=True):
         assert nats == pytest.approx(one_by_one(*encoder, text), rel=1e-5) and size == len(text.encode())
 
@@ -104,7 +104,7 @@ def test_masking_every_third_token_reaches_each_once(encoder: tuple[Any, Any], m
     text, seen = TEXTS[3], []
     hide = likelihood._hidden
     monkeypatch.setattr(likelihood, "_hidden", lambda ids, places, t: seen.extend(places) or hide(ids, places, t))
-    likelihood.masked_nats(network, tokenizer, [text], 64, stride=3)
+    likelihood.masked_nats(network, tokenizer, [text], 64, stride=3, passes=None)
     assert sorted(seen) == list(range(1, len(tokenizer(text)["input_ids"]) - 1))
 
 
@@ -118,15 +118,34 @@ def test_masked_tokens_do_not_see_each_other(encoder: tuple[Any, Any]) -> None:
     assert found[0] == pytest.approx(-float(logits.log_softmax(-1)[range(len(ids) - 2), ids[1:-1]].sum()), rel=1e-5)
 
 
+def test_a_model_that_knows_nothing_costs_the_same_whichever_tokens_are_read(encoder: tuple[Any, Any]) -> None:
+    network, tokenizer = copy.deepcopy(encoder[0]), encoder[1]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    lengths = [len(tokenizer(text)["input_ids"]) - 2 for text in TEXTS]
+    for passes in (1, 2, None):
+        found = likelihood.masked_nats(network, tokenizer, TEXTS, 64, passes=passes)
+        assert found[:, 0] == pytest.approx([n * math.log(len(tokenizer)) for n in lengths], rel=1e-5)
+
+
+def test_offsets_are_spread_and_turn_from_text_to_text() -> None:
+    assert likelihood._offsets(7, None, 0) == list(range(7)) and likelihood._offsets(1, 2, 5) == [0]
+    assert [likelihood._offsets(7, 2, turn) for turn in (0, 2, 4)] == [[0, 3], [2, 5], [4, 0]]
+    used = [offset for turn in range(0, 70, 2) for offset in likelihood._offsets(7, 2, turn)]
+    assert {used.count(offset) for offset in range(7)} == {10}
+    assert sorted(likelihood._offsets(6, 6, 4)) == list(range(6))
+
+
 def test_an_encoder_reads_long_texts_in_windows(encoder: tuple[Any, Any]) -> None:
-    (whole,) = likelihood.masked_nats(*encoder, [TEXTS[3]], 64, stride=1000)
-    (parts,) = likelihood.masked_nats(*encoder, [TEXTS[3]], 8, stride=1000)
+    (whole,) = likelihood.masked_nats(*encoder, [TEXTS[3]], 64, stride=1000, passes=None)
+    (parts,) = likelihood.masked_nats(*encoder, [TEXTS[3]], 8, stride=1000, passes=None)
     assert parts[1] == whole[1] and parts[0] != pytest.approx(whole[0]) and parts[0] > 0
 
 
 def test_the_texts_beside_a_text_change_nothing(encoder: tuple[Any, Any]) -> None:
-    together = likelihood.masked_nats(*encoder, TEXTS, 64)
-    alone = np.vstack([likelihood.masked_nats(*encoder, [text], 64) for text in TEXTS])
+    together = likelihood.masked_nats(*encoder, TEXTS, 64, passes=None)
+    alone = np.vstack([likelihood.masked_nats(*encoder, [text], 64, passes=None) for text in TEXTS])
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 
 

@@ -20,7 +20,7 @@ _SEED = 0
 
 
 def general_text(source: str, base: Path) -> list[Text]:
-    """A sample of a source's texts: at most 60, each cut to its first 600 bytes.
+    """A sample of a source's texts: at most 60 that differ, each cut to its first 600 bytes.
 
     Args:
         source: As ``read`` takes it.
@@ -73,7 +73,7 @@ def _prose(said: str) -> list[str]:
 
 
 def _sampled(texts: Sequence[Text]) -> list[Text]:
-    """As many as are read, drawn by a fixed seed, in their order."""
-    kept = [text for text in texts if text.text]
+    """As many as are read, drawn by a fixed seed, in their order; the same text twice would count as two witnesses."""
+    kept = list({text.text: text for text in texts if text.text}.values())
     places = sorted(random.Random(_SEED).sample(range(len(kept)), min(TEXTS, len(kept))))
     return [kept[place] for place in places]

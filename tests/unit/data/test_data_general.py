@@ -28,6 +28,11 @@ def test_a_source_gives_a_fixed_sample_of_texts_cut_short(tmp_path: Path) -> Non
     assert all(595 <= len(text.text) <= 600 and text.text.endswith("word") for text in texts)
 
 
+def test_the_same_text_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "twice.txt").write_text("one\ntwo\none\nthree \ntwo\n", encoding="utf-8")
+    assert [text.text for text in data.general_text("twice.txt", tmp_path)] == ["one", "two", "three"]
+
+
 @pytest.mark.parametrize("letter", ["a", "é", "字", "😀"])
 def test_a_cut_falls_between_characters(letter: str) -> None:
     short = general.cut(letter * 1000)

@@ -10,10 +10,10 @@ What "the likelihood of a text" is depends on the family:
   3.2, adapt T5 by it), and unlike the corruption of spans it needs no tokens that only some of these models have.
 * encoder: the pseudo-log-likelihood (Salazar et al. 2020, "Masked Language Model Scoring", equation 2): each token
   given all the others, it alone masked. One pass for each token is dear, so every k-th token is masked in one pass, and
-  k passes with the offsets 0 to k - 1 would reach every token once. Only some of those passes are made, and their mean
-  stands for the other tokens; which, turns from text to text, so that over all texts every offset is used alike. With
-  all passes, and k at least the number of tokens, that is equation 2 itself. Tokens masked together do not see each
-  other, so the values are somewhat higher; base and adapted model are measured alike.
+  k passes with the offsets 0 to k - 1 would reach every token once. One of those passes is made (``passes``), and its
+  mean stands for the other tokens; which, turns from text to text, so that over all texts every offset is used alike.
+  With all passes, and k at least the number of tokens, that is equation 2 itself. Tokens masked together do not see
+  each other, so the values are somewhat higher; base and adapted model are measured alike.
 
 The end token is never counted: a sample of a text does not end where the text does. Bytes are those of the text that
 is predicted, so tokens a tokenizer does not know count with the bytes they stand for.
@@ -37,9 +37,9 @@ from escalade.values import Family
 
 STRIDE = 7
 """Every 7th token is masked at a time: 14 %, about the share of masks that such heads were trained with (15 %)."""
-PASSES = 2
-"""Passes over each text. Of more texts in fewer passes more is learnt than of fewer texts in all of them, since it is
-texts that are independent."""
+PASSES = 1
+"""Passes over each text, so that an encoder takes no more time than a decoder. More texts in one pass tell more than
+fewer texts in several, since it is texts that are independent."""
 _NUMBERS = 1 << 24
 """Most logits held at once: 64 MB."""
 _BATCH = 16

@@ -116,7 +116,7 @@ def _run_task(
             "prompt": [task.instruction, task.prompt, task.input_limit],
             "tasks": len(project.tasks),
         }
-        # What may be forgotten decides what is kept. Left out where nothing is said, as before there was such a thing.
+        # What may be forgotten decides what is kept; where nothing is said, it is no part of the climb.
         | ({"keep": [[s.digest, s.worsen_at_most] for s in steps.samples]} if project.keep else {})
     )
     book = LedgerBook(space.ledger, climb_id, data.test.digest, space.deadline)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from escalade.values import Base, Cost, Family, Refused, SplitName, Unit, Value, Verdict
+from escalade.values import Base, Change, Cost, Divergence, Family, Refused, SplitName, Unit, Value, Verdict
 
 Status = Literal["done", "not tried", "stopped", "failed"]
 
@@ -77,10 +77,58 @@ class TargetDocument(Value):
 
 
 class MeasuredDocument(Value):
-    """What an attempt took: adapting and its evaluation on validation."""
+    """What an attempt took: adapting, its evaluation on validation, and measuring what it forgot."""
 
     seconds: float
     peak_bytes: float | None
+
+
+class ChangeDocument(Value):
+    """How many bits per byte worse general text is found than by the base: adapted minus base."""
+
+    source: str
+    """Where the texts are from."""
+    metric: str
+    base: float
+    adapted: float
+    difference: float
+    lower: float
+    upper: float
+    bound: float
+    """One-sided upper bound of the difference, of the same confidence."""
+    confidence: float
+    n: int
+    clusters: int
+    signature: str
+
+    @classmethod
+    def of(cls, change: Change, source: str) -> ChangeDocument:
+        """From the value."""
+        return cls(source=source, **change.model_dump(exclude={"texts", "seed"}))
+
+
+class KeepDocument(Value):
+    """One entry of ``keep`` and how an attempt did by it."""
+
+    source: str
+    metric: str = "bits_per_byte"
+    worsen_at_most: float
+    change: ChangeDocument | None
+    """Null where nothing was measured."""
+    broken: bool | None
+    """True where the bound passes the limit; null where nothing was measured."""
+
+
+class ForgettingDocument(Value):
+    """What an attempt forgot of its pretrained base."""
+
+    general: ChangeDocument | None
+    """Over all general text; null for the reason given."""
+    reason: Refused | None
+    divergence: Divergence | None
+    """KL from the base on wanted completions of validation rows; null for the reason given."""
+    no_divergence: Refused | None
+    keep: tuple[KeepDocument, ...]
 
 
 class AttemptDocument(Value):
@@ -97,7 +145,8 @@ class AttemptDocument(Value):
     """Why it was not tried, was stopped, failed, or is not better."""
     scores: dict[str, ScoreDocument]
     versus: Versus | None
-    forgetting: None = None
+    forgetting: ForgettingDocument | None = None
+    """Null where no pretrained base was changed."""
     predicted: Cost | None
     measured: MeasuredDocument | None
     findings: dict[str, bool | int | float | str | None] = {}

@@ -181,8 +181,11 @@ class Keep(Section):
     """An ability that must survive adapting."""
 
     data: str
+    """Rows of running text: a column ``text``, or the only column of texts. At most 60 are read."""
     metric: str = "bits_per_byte"
     worsen_at_most: float = Field(ge=0)
+    """How much worse than by its base a text may be found, in the metric's units; held with 95 % confidence. An
+    attempt that may lose more is not kept."""
 
 
 class Candidate(Section):

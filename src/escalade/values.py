@@ -230,6 +230,72 @@ class Contamination(Value):
     """Every such row once."""
 
 
+class Change(Value):
+    """How much worse a model finds texts than its base does, in bits per byte: adapted minus base."""
+
+    texts: str
+    """Digest of the texts."""
+    metric: str = "bits_per_byte"
+    base: float
+    adapted: float
+    difference: float
+    lower: float
+    upper: float
+    bound: float
+    """One-sided upper bound, of the same confidence: what a limit is held against."""
+    confidence: float
+    n: int
+    clusters: int
+    seed: int
+    signature: str
+    """What was computed: which likelihood, of which tokens."""
+
+
+class Divergence(Value):
+    """Mean KL(base || adapted) of the next-token distributions, in nats per token."""
+
+    value: float
+    lower: float
+    upper: float
+    confidence: float
+    tokens: int
+    n: int
+    """Records whose wanted completions were read."""
+    clusters: int
+    seed: int
+    signature: str
+
+
+class Likelihood(Value):
+    """How likely a base finds general texts, one entry for each sample of them."""
+
+    statistics: str | None
+    """Digest of the artifact with statistics.safetensors: per sample (texts, 2) nats and bytes; None where there is
+    nothing to measure."""
+    bits_per_byte: tuple[float, ...] = ()
+    signature: str = ""
+    reason: Refused | None = None
+    """Why there is nothing to measure."""
+
+
+class Forgetting(Value):
+    """What a model forgot of its base."""
+
+    model: str
+    """Digest of the model's artifact."""
+    general: Change | None
+    """Over all the texts; None where there is nothing to measure."""
+    changes: tuple[Change, ...] = ()
+    """Sample by sample."""
+    statistics: str | None = None
+    """Digest of the artifact with what the numbers were computed from."""
+    reason: Refused | None = None
+    """Why there is no change."""
+    divergence: Divergence | None = None
+    no_divergence: Refused | None = None
+    """Why there is no divergence."""
+
+
 class Cost(Value):
     """What an attempt is expected to take; None is "not known", never 0."""
 

@@ -34,6 +34,8 @@ class RungCard:
     """Every setting resolved, from the situation alone, so that the same situation gives the same attempt."""
     estimate: Callable[[Situation, Settings], Cost]
     objective: Callable[[Situation], str | None]
+    changes_base: bool = False
+    """Whether a pretrained base's own weights, or what is added to them, are trained, so that it may forget."""
 
     def rung(self, situation: Situation) -> Rung:
         """The rung with every setting resolved."""
@@ -303,6 +305,7 @@ _CARDS = (
         settings=_lora_settings,
         estimate=_training_cost(2.2, 8),
         objective=_supervised,
+        changes_base=True,
     ),
     RungCard(
         name="full",
@@ -316,6 +319,7 @@ _CARDS = (
         settings=_full_settings,
         estimate=_training_cost(3.0, 20),
         objective=_supervised,
+        changes_base=True,
     ),
     RungCard(
         name="dpo",
@@ -329,6 +333,7 @@ _CARDS = (
         settings=_dpo_settings,
         estimate=_training_cost(4.0, 24),
         objective=_preference,
+        changes_base=True,
     ),
 )
 

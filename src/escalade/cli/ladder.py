@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from escalade import messages
 from escalade.cli import console
-from escalade.document import AttemptDocument, CleanDocument, RunDocument, ScoreDocument, TaskDocument
+from escalade.document import (
+    AttemptDocument,
+    CleanDocument,
+    ForgettingDocument,
+    RunDocument,
+    ScoreDocument,
+    TaskDocument,
+)
 
 _VERDICTS = {
     "met": "cli.verdict_met",
@@ -30,6 +37,9 @@ def show_task(task: TaskDocument, document: RunDocument) -> None:
     console.print_wrapped(f"{task.name}: {task.kind}, {target_text(task)}")
     if done:
         console.print_table([messages.text(key) for key in _COLUMNS], [_row(a, task) for a in done])
+    for attempt in done:
+        if attempt.forgetting and (said := forgetting_text(attempt.forgetting)):
+            console.print_wrapped(f"  {attempt.name} {said}")
     for status, key in _STATUSES.items():
         for reason, fitting in _by_reason([a for a in attempts if a.status == status]).items():
             console.print_wrapped(f"  {messages.text(key)}: {', '.join(fitting)}: {reason}")
@@ -62,6 +72,38 @@ def clean_text(clean: CleanDocument, n: int) -> str:
 def score_text(score: ScoreDocument) -> str:
     """Value and interval."""
     return console.interval(score.to_json())
+
+
+def forgetting_text(found: ForgettingDocument) -> str:
+    """What was forgotten, and whether `keep` allows it, in one line; empty where nothing was measured or asked."""
+    parts = []
+    if (general := found.general) is not None:
+        parts.append(
+            messages.text(
+                "ladder.forgets",
+                difference=f"{general.difference:+.4f}",
+                lower=f"{general.lower:+.4f}",
+                upper=f"{general.upper:+.4f}",
+                source=general.source,
+            )
+        )
+    if found.divergence is not None:
+        parts.append(messages.text("ladder.divergence", value=f"{found.divergence.value:.4f}"))
+    for keep in found.keep:
+        if keep.broken and keep.change:
+            parts.append(
+                messages.text(
+                    "ladder.keep_broken",
+                    source=keep.source,
+                    bound=f"{keep.change.bound:+.4f}",
+                    limit=f"{keep.worsen_at_most:+.4g}",
+                )
+            )
+    if found.keep and all(keep.broken is False for keep in found.keep):
+        parts.append(messages.text("ladder.keep_holds"))
+    if found.keep and found.general is None and found.reason is not None:
+        parts.append(messages.text("ladder.keep_unmeasured", reason=found.reason.reason))
+    return "; ".join(parts)
 
 
 def _by_reason(attempts: list[AttemptDocument]) -> dict[str, list[str]]:

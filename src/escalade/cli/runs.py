@@ -173,6 +173,10 @@ def _names(runs: Sequence[Run]) -> dict[str, str]:
 def _what(run: Run, made: Mapping[str, str]) -> str:
     if run.stage in ("adapt", "forecast"):
         return _attempt(run)
+    if run.stage == "likelihood":
+        return str(run.inputs["base"]["name"])
+    if run.stage == "forgetting":
+        return made.get(run.inputs["model"], "?")
     if run.stage == "evaluate":
         return f"{made.get(run.inputs['model'], '?')}, {run.inputs['split']['name']}"
     if run.stage == "pretrain":

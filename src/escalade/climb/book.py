@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from escalade.climb.decide import Outcome, Planned
 from escalade.ledger import Ledger
@@ -29,7 +30,7 @@ class LedgerBook:
     climb: str
     test: str
     deadline: float | None
-    _finished: dict[str, list[str | None]] | None = field(init=False)
+    _finished: dict[str, list[Any]] | None = field(init=False)
 
     def __post_init__(self) -> None:
         note = self.ledger.read_note("finished", self.climb)
@@ -48,6 +49,11 @@ class LedgerBook:
         found = (self._finished or {}).get(planned.id)
         return (str(found[0]), found[1]) if found and found[0] != "failed" else None
 
+    def unmeasured(self, planned: Planned) -> bool:
+        """Whether the finished climb had no time to measure what this attempt forgot: its replay measures nothing."""
+        found = (self._finished or {}).get(planned.id, [])
+        return bool(found[2:] and found[2])
+
     def time_left(self) -> float | None:
         """Seconds left; a finished climb has no clock."""
         if self.deadline is None or self.finished:
@@ -60,7 +66,14 @@ class LedgerBook:
 
     def finish(self, outcome: Outcome) -> None:
         """Writes down what was decided, also of attempts that time cut short: the budget is part of the climb."""
-        attempts = {tried.planned.id: [tried.status, tried.reason] for tried in outcome.attempts}
+        attempts = {
+            tried.planned.id: [
+                tried.status,
+                tried.reason,
+                tried.forgotten is not None and tried.forgotten.found is None,
+            ]
+            for tried in outcome.attempts
+        }
         self.ledger.note("finished", self.climb, {"attempts": attempts, "verdict": outcome.verdict})
 
 

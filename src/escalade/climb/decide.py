@@ -25,7 +25,20 @@ from escalade.catalogue.metrics import MetricCard
 from escalade.errors import Busy, Damaged, EscaladeError, Interrupted, OutOfTime
 from escalade.evaluate import Metric, Paired, decision_bound, load_metric, look_error, paired, passes
 from escalade.project import Target
-from escalade.values import Base, Cost, Evaluation, Facts, Model, Refused, Rung, Score, SplitName, Verdict
+from escalade.values import (
+    Base,
+    Change,
+    Cost,
+    Evaluation,
+    Facts,
+    Forgetting,
+    Model,
+    Refused,
+    Rung,
+    Score,
+    SplitName,
+    Verdict,
+)
 
 SIGNIFICANT = 0.05
 """Two-sided p below which an attempt counts as different from the best cheaper one."""
@@ -41,6 +54,8 @@ class Planned:
     rung: Rung
     predicted: Cost | None
     refused: Refused | None = None
+    forgets: bool = False
+    """Whether a pretrained base is changed, so that it may forget."""
 
     @property
     def is_baseline(self) -> bool:
@@ -71,10 +86,65 @@ class Graded:
     run: str
 
 
+@dataclass(frozen=True)
+class Limit:
+    """General texts, and how many bits per byte worse an attempt may find them; None where nobody said."""
+
+    source: str
+    worsen_at_most: float | None = None
+
+    def broken_by(self, change: Change) -> bool:
+        """True where it is not shown that the loss stays within the limit: its one-sided upper bound passes it."""
+        return self.worsen_at_most is not None and change.bound > self.worsen_at_most
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What an attempt forgot of its base, beside what it may forget.
+
+    Args:
+        limits: One for each sample of general texts.
+        found: What was measured; None where the budget's time was over.
+        seconds: What measuring took.
+        runs: Where it is recorded.
+    """
+
+    limits: tuple[Limit, ...]
+    found: Forgetting | None
+    seconds: float = 0.0
+    runs: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> list[tuple[Limit, Change | None]]:
+        """Each limit with what was measured for it; None where nothing was."""
+        measured = (self.found.changes if self.found else ()) or [None] * len(self.limits)
+        return list(zip(self.limits, measured, strict=True))
+
+    @property
+    def objection(self) -> str | None:
+        """Why the attempt may not ship: a limit is broken, or was not measured for want of time; None where it may.
+
+        A base that gives texts no likelihood has none to lose, so no limit is broken there.
+        """
+        for limit, change in self.changes:
+            if change is not None and limit.broken_by(change):
+                return messages.text(
+                    "climb.keep_broken", source=limit.source, bound=change.bound, limit=limit.worsen_at_most
+                )
+        if self.found is None and any(limit.worsen_at_most is not None for limit in self.limits):
+            return messages.text("climb.keep_unproven")
+        return None
+
+
 class Steps(Protocol):
     """What the decision can have done for it."""
 
     facts: Facts
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What may be forgotten, one for each sample of general texts."""
+        ...
 
     def planned(self) -> Sequence[Planned]:
         """Every attempt there could be, the refused ones with the reason."""
@@ -92,6 +162,10 @@ class Steps(Protocol):
         """Evaluates it."""
         ...
 
+    def forgotten(self, planned: Planned, adapted: Adapted) -> Forgotten:
+        """Measures what a pretrained base forgot; raises OutOfTime where that is not recorded and time is over."""
+        ...
+
 
 class Book(Protocol):
     """What was decided before, what time is left, and how often a test set was seen."""
@@ -102,6 +176,10 @@ class Book(Protocol):
 
     def time_left(self) -> float | None:
         """Seconds of the budget that are left; None where there is none."""
+        ...
+
+    def unmeasured(self, planned: Planned) -> bool:
+        """True where an earlier, finished run of this climb had no time to measure what the attempt forgot."""
         ...
 
     def look(self, model: Model) -> int:
@@ -124,6 +202,9 @@ class Tried:
     paired: Paired | None = None
     against: Tried | None = None
     better: bool = True
+    forgotten: Forgotten | None = None
+    keeps: bool = True
+    """False where it forgets more than `keep` allows, or that could not be shown."""
 
 
 @dataclass
@@ -185,7 +266,8 @@ class Climber:
             attempts.append(tried)
             if self.on_attempt:
                 self.on_attempt(tried)
-            if tried.status == "done" and (tried.better or (given and not passed and self._passes(tried))):
+            takes_over = tried.better or (given and not passed and self._passes(tried))
+            if tried.status == "done" and tried.keeps and takes_over:
                 best = tried
                 passed = self._passes(tried)
         target = self.target or self._beat_baselines(attempts)
@@ -218,15 +300,33 @@ class Climber:
         score = graded.evaluation.score(self.metric.name)
         bound = self._bound(graded, 1 - self.confidence)
         tried = Tried(planned, "done", None, adapted, graded, score, bound)
+        reasons = [self._not_better(tried, graded, best), self._not_kept(tried, adapted)]
+        tried.reason = messages.text("climb.between").join(reason for reason in reasons if reason) or None
+        return tried
+
+    def _not_better(self, tried: Tried, graded: Graded, best: Tried | None) -> str | None:
+        """Compares with the best cheaper attempt; the reason where it is not better."""
         if best is None or best.graded is None:
-            return tried
+            return None
         tried.against = best
         tried.paired = self._paired(best.graded, graded)
         gain = tried.paired.difference if self.metric.rising else -tried.paired.difference
         tried.better = gain > 0 and tried.paired.p < SIGNIFICANT
-        if not tried.better:
-            tried.reason = messages.text("climb.no_better", name=best.planned.name)
-        return tried
+        return None if tried.better else messages.text("climb.no_better", name=best.planned.name)
+
+    def _not_kept(self, tried: Tried, adapted: Adapted) -> str | None:
+        """Measures what was forgotten; the reason where that is more than `keep` allows."""
+        if not tried.planned.forgets:
+            return None
+        try:
+            late = self.book.unmeasured(tried.planned)
+            tried.forgotten = None if late else self.steps.forgotten(tried.planned, adapted)
+        except OutOfTime:
+            pass
+        tried.forgotten = tried.forgotten or Forgotten(self.steps.limits, None)
+        objection = tried.forgotten.objection
+        tried.keeps = objection is None
+        return objection
 
     def _too_dear(self, planned: Planned) -> str | None:
         left = self.book.time_left()

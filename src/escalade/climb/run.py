@@ -120,6 +120,8 @@ def _run_task(
             "prompt": [task.instruction, task.prompt, task.input_limit],
             "tasks": len(project.tasks),
         }
+        # What may be forgotten decides what is kept; where nothing is said, it is no part of the climb.
+        | ({"keep": [[s.digest, s.worsen_at_most] for s in steps.samples]} if project.keep else {})
     )
     book = LedgerBook(space.ledger, climb_id, test_rows(space, task, data), space.deadline)
     if replay and not book.finished:

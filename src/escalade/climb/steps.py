@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from escalade.catalogue.hardware import processor
 from escalade.catalogue.rungs import RUNGS
 from escalade.catalogue.situation import Situation
-from escalade.climb.decide import Adapted, Graded, Planned, Tried
+from escalade.climb.decide import Adapted, Forgotten, Graded, Limit, Planned, Tried
 from escalade.ledger import Run
 from escalade.project import Project, Task
 from escalade.stages import adapt as adapting
 from escalade.stages import evaluate as evaluating
 from escalade.stages.forecast import forecast
+from escalade.stages.forgetting import Sample, forgetting, samples_of
 from escalade.stages.workspace import Workspace, cores
 from escalade.values import Base, Data, Facts, Model, Profile, Refused, Shortlist, SplitName, digest_of
 
@@ -87,7 +89,8 @@ class TaskSteps:
             cost = None
             if refused is None:
                 cost, _ = forecast(self.space, situation, rung, self.parents[-1])
-            found.append(Planned(id, f"{name} {base.name}", base, rung, cost, refused))
+            forgets = card.changes_base and base.source in ("folder", "hub")
+            found.append(Planned(id, f"{name} {base.name}", base, rung, cost, refused, forgets))
         return found
 
     def situation(self, base: Base) -> Situation:
@@ -154,6 +157,25 @@ class TaskSteps:
         statistics = evaluating.statistics_of(self.space, evaluation)
         clusters = evaluating.clusters_of(self.space, rows, self.facts)
         return Graded(evaluation, statistics, clusters, run.measured.seconds, run.id)
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """General texts: those of `keep`, or the interpreter's documentation."""
+        return samples_of(self.space.root, self.project.keep)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What may be forgotten of each sample."""
+        return tuple(Limit(sample.source, sample.worsen_at_most) for sample in self.samples)
+
+    def forgotten(self, planned: Planned, adapted: Adapted) -> Forgotten:
+        """What a pretrained base forgot. The first attempt on a base is charged with reading the base itself."""
+        model, seed, before = adapted.model, self.project.seed, set(self.space.ledger.used)
+        parents = [self.parents[0], *([self._made_by[model.artifact]] if model.artifact in self._made_by else [])]
+        found = forgetting(self.space, model, planned.base, self.samples, self.data.validation, seed, parents)
+        runs = [found.run, *([] if found.base_run.id in before else [found.base_run])]
+        seconds = sum(run.measured.seconds for run in runs)
+        return Forgotten(self.limits, found.found, seconds, tuple(run.id for run in runs))
 
 
 def _start(planned: Planned, tried: Sequence[Tried]) -> Model | None:

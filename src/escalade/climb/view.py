@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from escalade import messages
 from escalade.catalogue.metrics import MetricCard
-from escalade.climb.decide import Graded, Outcome, Tried
-from escalade.document import AttemptDocument, BaseDocument, MeasuredDocument, ScoreDocument, TargetDocument, Versus
+from escalade.climb.decide import Forgotten, Graded, Limit, Outcome, Planned, Tried
+from escalade.document import (
+    AttemptDocument,
+    BaseDocument,
+    ChangeDocument,
+    ForgettingDocument,
+    KeepDocument,
+    MeasuredDocument,
+    ScoreDocument,
+    TargetDocument,
+    Versus,
+)
 from escalade.evaluate import design_effect, items_needed, load_metric, look_error
 from escalade.project import Target
-from escalade.values import Score, Unit
+from escalade.values import Change, Refused, Score, Unit
 
 
 def attempt_document(tried: Tried, task: str, unit: Unit) -> AttemptDocument:
     """One attempt."""
-    planned, adapted, graded = tried.planned, tried.adapted, tried.graded
+    planned, adapted, graded, forgotten = tried.planned, tried.adapted, tried.graded, tried.forgotten
     measured = None
     if adapted and graded:
-        measured = MeasuredDocument(seconds=adapted.seconds + graded.seconds, peak_bytes=adapted.peak_bytes)
+        seconds = adapted.seconds + graded.seconds + (forgotten.seconds if forgotten else 0.0)
+        measured = MeasuredDocument(seconds=seconds, peak_bytes=adapted.peak_bytes)
+    made = [adapted.run if adapted else None, graded.run if graded else None, *(forgotten.runs if forgotten else ())]
     return AttemptDocument(
         id=planned.id,
         name=planned.name,
@@ -28,10 +40,35 @@ def attempt_document(tried: Tried, task: str, unit: Unit) -> AttemptDocument:
         reason=tried.reason,
         scores={task: _score(tried.score, tried.bound, None)} if tried.score else {},
         versus=_versus(tried),
+        forgetting=forgetting_document(forgotten, planned) if forgotten else None,
         predicted=planned.predicted,
         measured=measured,
         findings=dict(adapted.model.findings) if adapted else {},
-        runs=tuple(run for run in (adapted.run if adapted else None, graded.run if graded else None) if run),
+        runs=tuple(run for run in made if run),
+    )
+
+
+def forgetting_document(forgotten: Forgotten, planned: Planned) -> ForgettingDocument:
+    """What an attempt forgot, beside what it may forget."""
+    found = forgotten.found
+    late = Refused(name=planned.name, key="climb.forgetting_late") if found is None else None
+    general = found.general if found else None
+    sources = " + ".join(limit.source for limit in forgotten.limits)
+    return ForgettingDocument(
+        general=ChangeDocument.of(general, sources) if general else None,
+        reason=found.reason if found else late,
+        divergence=found.divergence if found else None,
+        no_divergence=found.no_divergence if found else late,
+        keep=tuple(_keep(limit, change) for limit, change in forgotten.changes if limit.worsen_at_most is not None),
+    )
+
+
+def _keep(limit: Limit, change: Change | None) -> KeepDocument:
+    return KeepDocument(
+        source=limit.source,
+        worsen_at_most=limit.worsen_at_most or 0.0,
+        change=ChangeDocument.of(change, limit.source) if change else None,
+        broken=limit.broken_by(change) if change else None,
     )
 
 
@@ -53,6 +90,8 @@ def reason_of(outcome: Outcome, metric: MetricCard) -> str:
     """Why the verdict is what it is, and what would close the gap."""
     kept, test = outcome.kept, outcome.test
     if kept is None or test is None:
+        if aside := _set_aside(outcome):
+            return messages.text("climb.nothing_kept", reason=aside[0].reason)
         # What was tried and failed tells more than what did not apply.
         ranked = sorted(outcome.attempts, key=lambda t: (t.status == "not tried", t.planned.refused is not None))
         reasons = [tried.reason for tried in ranked if tried.reason]
@@ -79,7 +118,7 @@ def reason_of(outcome: Outcome, metric: MetricCard) -> str:
     rows = _rows_needed(outcome, test, metric)
     if rows is not None:
         parts.append(messages.text("climb.gap_rows", rows=rows))
-    return _joined([*parts, *_untried(outcome)])
+    return _joined([*parts, *_left_out(outcome)])
 
 
 def _beside_the_baseline(outcome: Outcome, kept: Tried, test: Graded, metric: MetricCard) -> str:
@@ -91,12 +130,18 @@ def _beside_the_baseline(outcome: Outcome, kept: Tried, test: Graded, metric: Me
             proven=outcome.test_bound - outcome.target.bound,
             confidence=1 - look_error(outcome.target.confidence, outcome.look or 1), look=outcome.look, **said,
         )  # fmt: skip
-    return _joined([messages.text("climb.not_beaten", **said), *_untried(outcome)])
+    return _joined([messages.text("climb.not_beaten", **said), *_left_out(outcome)])
 
 
-def _untried(outcome: Outcome) -> list[str]:
+def _left_out(outcome: Outcome) -> list[str]:
+    """What was set aside for what it forgot, and what was not tried for want of time."""
+    parts = []
+    if aside := _set_aside(outcome):
+        parts.append(messages.text("climb.gap_keep", names=", ".join(tried.planned.name for tried in aside)))
     names = [t.planned.name for t in outcome.attempts if t.status in ("not tried", "stopped") and not t.planned.refused]
-    return [messages.text("climb.gap_untried", names=", ".join(names))] if names else []
+    if names:
+        parts.append(messages.text("climb.gap_untried", names=", ".join(names)))
+    return parts
 
 
 def _rows_needed(outcome: Outcome, test: Graded, metric: MetricCard) -> int | None:
@@ -109,6 +154,11 @@ def _rows_needed(outcome: Outcome, test: Graded, metric: MetricCard) -> int | No
         score.value, outcome.target.bound, outcome.target.confidence, worth,
         rising=metric.rising, look=(outcome.look or 0) + 1,
     )  # fmt: skip
+
+
+def _set_aside(outcome: Outcome) -> list[Tried]:
+    """Attempts that would have been kept but for what they forgot."""
+    return [tried for tried in outcome.attempts if tried.better and not tried.keeps]
 
 
 def _joined(sentences: list[str]) -> str:

@@ -4,6 +4,7 @@ from escalade.data.answers import parse_label, parse_output, parse_tags
 from escalade.data.columns import Because, Reading, guess
 from escalade.data.contamination import Contaminated, contaminated
 from escalade.data.duplicates import Duplicates, Overlap, duplicates
+from escalade.data.general import documentation, general_text
 from escalade.data.language import Language, dominant_script, guess_language
 from escalade.data.lengths import rough_tokens
 from escalade.data.prepare import Prepared, prepare, read_texts, sources_of
@@ -28,9 +29,11 @@ __all__ = [
     "Table",
     "Template",
     "assign",
+    "documentation",
     "dominant_script",
     "contaminated",
     "duplicates",
+    "general_text",
     "guess",
     "guess_language",
     "load",

@@ -15,7 +15,7 @@ from transformers import LogitsProcessorList
 
 from escalade.errors import BadInput
 from escalade.generate.choose import choose, draws, log_probability, rules_of
-from escalade.generate.reading import Reader, Reading, padded, positions
+from escalade.generate.reading import Reader, Reading
 from escalade.generate.text import TextSoFar
 from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt
 from escalade.protocols import Generation, Piece, Sampling
@@ -149,10 +149,9 @@ class TorchSampler:
             self._must_fit(place, prompt, completion)
         scores: list[tuple[float, ...]] = [()] * len(pairs)
         by_length = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
-        score = self._score_encoded if self.family == "encoder-decoder" else self._score_continued
         for first in range(0, len(pairs), self.batch):
             rows = by_length[first : first + self.batch]
-            for i, logprobs in zip(rows, score([pairs[i] for i in rows]), strict=True):
+            for i, logprobs in zip(rows, self._score_rows([pairs[i] for i in rows]), strict=True):
                 scores[i] = logprobs
         return scores
 
@@ -229,25 +228,10 @@ class TorchSampler:
             raise BadInput("generate.not_finite", place=self.name)
         return tokens, logprobs
 
-    def _score_continued(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, ...]]:
-        """Decoder: the completions stand at the right end of left-padded rows, so only their logits are needed."""
-        ids, mask = padded([p + c for p, c in pairs], self.reader.pad, left=True, device=self.reader.device)
-        longest = max(len(completion) for _, completion in pairs)
-        known = self.reader.known(position_ids=positions(mask), logits_to_keep=longest + 1, use_cache=False)
-        logits = self.reader.call(input_ids=ids, attention_mask=mask, **known).logits
-        logprobs = log_probability(logits[:, -longest - 1 : -1], ids[:, -longest:]).tolist()
-        return [self._checked(row[longest - len(c) :]) for row, (_, c) in zip(logprobs, pairs, strict=True)]
-
-    def _score_encoded(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, ...]]:
-        """Encoder-decoder: the decoder reads the completion one place late, behind its start token."""
-        source = self.reader.encode([prompt for prompt, _ in pairs])
-        targets, _ = padded([c for _, c in pairs], self.reader.pad, left=False, device=self.reader.device)
-        shifted = [[self.reader.start_token(), *completion[:-1]] for _, completion in pairs]
-        inputs, mask = padded(shifted, self.reader.pad, left=False, device=self.reader.device)
-        known = self.reader.known(decoder_attention_mask=mask, use_cache=False)
-        logits = self.reader.call(**source.arguments(), decoder_input_ids=inputs, **known).logits
-        logprobs = log_probability(logits, targets).tolist()
-        return [self._checked(row[: len(c)]) for row, (_, c) in zip(logprobs, pairs, strict=True)]
+    def _score_rows(self, pairs: Sequence[tuple[list[int], list[int]]]) -> Iterator[tuple[float, ...]]:
+        for logits, (_, completion) in zip(self.reader.predicted(pairs), pairs, strict=True):
+            tokens = torch.tensor(completion, device=logits.device)
+            yield self._checked(log_probability(logits, tokens).tolist())
 
     def _checked(self, logprobs: list[float]) -> tuple[float, ...]:
         if any(map(math.isnan, logprobs)):

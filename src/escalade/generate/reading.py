@@ -129,6 +129,31 @@ class Reader:
             hidden = self.model.get_encoder()(input_ids=ids, attention_mask=mask, return_dict=True).last_hidden_state
         return Source(mask, hidden=hidden)
 
+    def predicted(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Tensor]:
+        """What the model expects at each token of a completion, given its prompt and the tokens before it.
+
+        Args:
+            pairs: Ids of prompt and completion, neither empty; both together (decoder) or each (encoder-decoder) fit
+                the context.
+
+        Returns:
+            Per pair the raw logits, (tokens of the completion, vocabulary).
+        """
+        longest = max(len(completion) for _, completion in pairs)
+        if self.family == "encoder-decoder":
+            # The decoder reads the completion one place late, behind its start token.
+            source = self.encode([prompt for prompt, _ in pairs])
+            shifted = [[self.start_token(), *completion[:-1]] for _, completion in pairs]
+            inputs, mask = padded(shifted, self.pad, left=False, device=self.device)
+            known = self.known(decoder_attention_mask=mask, use_cache=False)
+            logits = self.call(**source.arguments(), decoder_input_ids=inputs, **known).logits
+            return [row[: len(completion)] for row, (_, completion) in zip(logits, pairs, strict=True)]
+        # The completions stand at the right end of left-padded rows, so only their logits are needed.
+        ids, mask = padded([[*p, *c] for p, c in pairs], self.pad, left=True, device=self.device)
+        known = self.known(position_ids=positions(mask), logits_to_keep=longest + 1, use_cache=False)
+        logits = self.call(input_ids=ids, attention_mask=mask, **known).logits[:, -longest - 1 : -1]
+        return [row[longest - len(completion) :] for row, (_, completion) in zip(logits, pairs, strict=True)]
+
     def begin(self, prompts: Sequence[Sequence[int]]) -> Reading:
         """Reads prompts; the reading gives the logits of each next token."""
         return EncodedReading(self, prompts) if self.family == "encoder-decoder" else Reading(self, prompts)

@@ -62,7 +62,7 @@ def encode_words(tokenizer: Any, words: Sequence[str]) -> tuple[list[int], list[
     """
     gap = "" if _ids(tokenizer, " a", special=False) == _ids(tokenizer, "a", special=False) else _gap(tokenizer)
     unknown = [tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.pad_token_id]
-    before, after = _frame(tokenizer)
+    before, after = frame(tokenizer)
     ids, firsts = list(before), []
     for i, word in enumerate(words):
         firsts.append(len(ids))
@@ -93,6 +93,20 @@ def cut_words(tokenizer: Any, ids: Sequence[int], firsts: Sequence[int], room: i
         return kept, list(firsts)
     read = len(kept) - 1 if ids[-1] in tokenizer.all_special_ids else len(kept)
     return kept, [first for first in firsts if first < read]
+
+
+def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that the tokenizer puts before and after a text."""
+    bare, framed = _ids(tokenizer, "a", special=False), _ids(tokenizer, "a", special=True)
+    for start in range(len(framed) - len(bare) + 1):
+        if framed[start : start + len(bare)] == bare:
+            return framed[:start], framed[start + len(bare) :]
+    return [], []
+
+
+def encode_plain(tokenizer: Any, text: str) -> list[int]:
+    """The text's own ids, without special tokens."""
+    return _ids(tokenizer, text, special=False)
 
 
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
@@ -130,12 +144,3 @@ def _gap(tokenizer: Any) -> str:
     """A blank, unless the tokenizer marks the beginning of every text as that of a word already (SentencePiece)."""
     marked = tokenizer.convert_ids_to_tokens(_ids(tokenizer, "a", special=False))
     return "" if marked and marked[0].startswith("\u2581") else " "
-
-
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that the tokenizer puts before and after a text."""
-    bare, framed = _ids(tokenizer, "a", special=False), _ids(tokenizer, "a", special=True)
-    for start in range(len(framed) - len(bare) + 1):
-        if framed[start : start + len(bare)] == bare:
-            return framed[:start], framed[start + len(bare) :]
-    return [], []

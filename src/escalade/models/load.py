@@ -33,7 +33,7 @@ def load_tokenizer(folder: Path) -> Any:
     return checked_tokenizer(tokenizer, family)
 
 
-def load_model(folder: Path, head: Head, labels: Sequence[str] = (), seed: int = 0) -> Any:
+def load_model(folder: Path, head: Head, labels: Sequence[str] = (), seed: int = 0, new_head: bool = True) -> Any:
     """The model of a folder with a head, in float32 and eval mode.
 
     A head that the folder does not hold is made anew from ``seed``; everything else must be there.
@@ -43,9 +43,11 @@ def load_model(folder: Path, head: Head, labels: Sequence[str] = (), seed: int =
         head: ``lm`` (decoder, encoder-decoder), ``mask`` (encoder), ``classify``, ``tag`` or ``embed``.
         labels: Names of the outputs of ``classify`` and ``tag``; those of the folder where left out.
         seed: Decides the weights of a new head.
+        new_head: False where the folder itself must hold the head.
 
     Raises:
-        BadInput: The folder cannot be used, its family has no such head, or weights are missing or misshapen.
+        BadInput: The folder cannot be used, its family has no such head, or weights are missing or misshapen
+            (``models.weights_missing``, also where it should hold the head and does not).
     """
     config = checked_folder(folder)
     family = family_of(config, folder)
@@ -65,7 +67,8 @@ def load_model(folder: Path, head: Head, labels: Sequence[str] = (), seed: int =
             )
         except (ValueError, OSError, KeyError, RuntimeError, ImportError) as error:
             raise BadInput("models.cannot_load", place=folder, problem=_first_line(error)) from error
-    missing = sorted(name for name in found["missing_keys"] if not set(name.split(".")) & set(NEW[head]))
+    may_miss = set(NEW[head]) if new_head else set()
+    missing = sorted(name for name in found["missing_keys"] if not set(name.split(".")) & may_miss)
     if missing:
         raise BadInput("models.weights_missing", place=folder, count=len(missing), first=missing[0])
     return fitted(model, tokenizer).eval()

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from escalade import messages
 from escalade.document import AttemptDocument, RunDocument, Status, TaskDocument, Versus
 from escalade.report import charts, format
+from escalade.report.forgetting import forgetting_table
 from escalade.report.lineage import attempts_of
 from escalade.report.parts import Cell, Fact, Line, Table, number, words
 from escalade.report.verdict import goal_of
@@ -41,6 +42,8 @@ class LadderView:
     off_chart: str
     """Which attempts are no points; empty where all are, or nothing is drawn."""
     table: Table | None
+    forgetting: Table | None
+    """What was forgotten; None where no pretrained base was changed."""
     refused: tuple[Fact, ...]
     """Candidates that were not taken, and why."""
 
@@ -58,6 +61,7 @@ def ladder_view(task: TaskDocument, document: RunDocument, name: str) -> LadderV
         legend=_legend(points),
         off_chart=_off_chart([a for a in attempts if a not in drawn]) if chart else "",
         table=_table(attempts, task) if attempts else None,
+        forgetting=forgetting_table(attempts),
         refused=tuple(Fact(format.shorten(r.name, 80), format.clean(r.reason)) for r in task.refused),
     )
 

@@ -10,6 +10,7 @@ from escalade.catalogue.rungs import RUNGS
 from escalade.errors import BadInput
 from escalade.project import Project, Target, Task
 from escalade.records import groups_of
+from escalade.stages.forgetting import samples_of
 from escalade.stages.select import pin_all
 from escalade.stages.workspace import Workspace
 from escalade.values import Base
@@ -36,13 +37,14 @@ def check(space: Workspace, project: Project) -> list[Checked]:
             raise BadInput("stages.rung_unknown", place="rungs", name=name, known=", ".join(RUNGS))
     if ignored := not_acted_upon(project):
         space.reporter.say("stages.not_acted_upon", keys=", ".join(ignored))
+    if project.keep:
+        samples_of(space.root, project.keep)
     return [_check_task(space, project, i, task) for i, task in enumerate(project.tasks)]
 
 
 def not_acted_upon(project: Project) -> list[str]:
     """Keys of the project file that are given and that nothing heeds yet."""
     given = {
-        "keep": bool(project.keep),
         "traffic": project.traffic is not None,
         "budget.money": project.budget.money is not None,
         "limits.latency_p95": project.limits.latency_p95 is not None,

@@ -8,12 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from escalade import messages
 from escalade.catalogue.metrics import METRICS
-from escalade.climb.decide import Adapted, Climber, Graded, Outcome, Planned, Tried
+from escalade.climb.decide import Adapted, Climber, Forgotten, Graded, Limit, Outcome, Planned, Tried
+from escalade.climb.view import attempt_document, reason_of
 from escalade.errors import BadInput, Interrupted, OutOfTime
 from escalade.evaluate import interval, load_metric
 from escalade.project import Target
-from escalade.values import Base, Cost, Evaluation, Facts, Model, Refused, Rung, Score, SplitName
+from escalade.values import (
+    Base,
+    Change,
+    Cost,
+    Evaluation,
+    Facts,
+    Forgetting,
+    Model,
+    Refused,
+    Rung,
+    Score,
+    SplitName,
+)
 
 FACTS = Facts(kind="classification", labels=("0", "1"))
 ACCURACY = METRICS["accuracy"]
@@ -34,6 +48,10 @@ class StandIn:
     adapted: list[int] = field(default_factory=list)
     ready: set[int] = field(default_factory=set)
     """Attempts that the ledger holds already."""
+    limits: tuple[Limit, ...] = (Limit("general"),)
+    losses: dict[int, Forgetting | Exception] = field(default_factory=dict)
+    """What attempts forgot; those that are not named have no pretrained base."""
+    measured: list[int] = field(default_factory=list)
 
     def planned(self) -> list[Planned]:
         made = []
@@ -41,7 +59,8 @@ class StandIn:
             family = "none" if i < self.baselines else "encoder"
             base = Base(name=f"m{i:02}", family=family, source="none")
             cost = Cost(seconds=float(i), peak_bytes=None)
-            made.append(Planned(f"id{i}", f"full m{i:02}", base, Rung(name="full"), cost, self.refused.get(i)))
+            refused, forgets = self.refused.get(i), i in self.losses
+            made.append(Planned(f"id{i}", f"full m{i:02}", base, Rung(name="full"), cost, refused, forgets))
         return made
 
     def made(self, planned: Planned, tried: Sequence[Tried]) -> bool:
@@ -71,6 +90,23 @@ class StandIn:
         evaluation = Evaluation(model=model.artifact, split=split, predictions="", scores=(score,), empty=0)
         return Graded(evaluation, {"accuracy": rows}, clusters, 1.0, f"graded{model.artifact}{split}")
 
+    def forgotten(self, planned: Planned, adapted: Adapted) -> Forgotten:
+        i = int(planned.id[2:])
+        self.measured.append(i)
+        found = self.losses[i]
+        if isinstance(found, Exception):
+            raise found
+        return Forgotten(self.limits, found, 2.0, (f"forgot{i}",))
+
+
+def loss(bound: float) -> Forgetting:
+    """A loss whose one-sided bound is ``bound``."""
+    change = Change(
+        texts="b2:x", base=1.0, adapted=1.0 + bound / 2, difference=bound / 2, lower=0.0, upper=bound * 1.1,
+        bound=bound, confidence=0.95, n=60, clusters=30, seed=0, signature="nll",
+    )  # fmt: skip
+    return Forgetting(model="1", general=change, changes=(change,))
+
 
 @dataclass
 class Notes:
@@ -79,6 +115,10 @@ class Notes:
     left: float | None = None
     decided: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     looks: int = 0
+    late: set[str] = field(default_factory=set)
+
+    def unmeasured(self, planned: Planned) -> bool:
+        return planned.id in self.late
 
     def earlier(self, planned: Planned) -> tuple[str, str | None] | None:
         return self.decided.get(planned.id)
@@ -206,6 +246,86 @@ def test_a_falling_metric_is_won_by_less() -> None:
     target = Target(metric="accuracy", at_most=0.3)
     outcome = Climber(steps, Notes(), falling, target, resamples=500).climb()
     assert outcome.verdict == "met" and outcome.kept is not None and outcome.kept.planned.id == "id1"
+
+
+LIMITS = (Limit("general", 0.1),)
+
+
+def test_an_attempt_that_forgets_more_than_keep_allows_is_not_kept_and_says_why() -> None:
+    steps = StandIn([0.5, 0.95, 0.94], seed=1, limits=LIMITS, losses={1: loss(0.11), 2: loss(0.09)})
+    outcome = climb(steps, 0.8)
+    broken, holding = outcome.attempts[1:]
+    assert broken.status == "done" and broken.better and not broken.keeps
+    assert (
+        broken.reason == "it forgets too much: general may be up to 0.1100 bits per byte worse, and `keep` allows 0.1"
+    )
+    assert holding.against is outcome.attempts[0], "it is compared with what may ship"
+    assert outcome.kept is holding and outcome.verdict == "met" and steps.looked == ["2"]
+
+
+def test_where_only_what_is_broken_would_meet_the_target_it_is_not_met_and_the_reason_names_it() -> None:
+    steps = StandIn([0.5, 0.95], seed=1, limits=LIMITS, losses={1: loss(0.2)})
+    outcome = climb(steps, 0.8)
+    assert outcome.verdict == "not met" and outcome.kept is outcome.attempts[0] and steps.looked == ["0"]
+    assert "not kept for what they forget: full m01" in reason_of(outcome, ACCURACY)
+    found = attempt_document(outcome.attempts[1], "task", "row")
+    assert found.forgetting is not None and found.forgetting.keep[0].broken is True
+    assert found.measured is not None and found.measured.seconds == 4.0 and found.runs[-1] == "forgot1"
+    assert found.versus is not None and found.versus.better, "as an answer to the task it is better"
+
+
+def test_nothing_is_released_where_all_that_was_tried_forgets_too_much() -> None:
+    steps = StandIn([0.9], seed=1, baselines=0, limits=LIMITS, losses={0: loss(0.2)})
+    outcome = climb(steps, 0.8)
+    assert outcome.kept is None and outcome.verdict == "not met" and steps.looked == []
+    assert reason_of(outcome, ACCURACY).startswith("nothing is kept: it forgets too much")
+
+
+def test_the_bound_decides_and_a_loss_at_the_limit_is_allowed() -> None:
+    for bound, keeps in ((0.1, True), (0.1 + 1e-9, False), (-0.5, True)):
+        outcome = climb(StandIn([0.5, 0.95], seed=1, limits=LIMITS, losses={1: loss(bound)}), 0.8)
+        assert outcome.attempts[1].keeps is keeps
+
+
+def test_without_a_limit_forgetting_is_measured_and_decides_nothing() -> None:
+    steps = StandIn([0.5, 0.95], seed=1, losses={1: loss(9.0)})
+    outcome = climb(steps, 0.8)
+    assert outcome.verdict == "met" and steps.measured == [1]
+    assert attempt_document(outcome.attempts[0], "task", "row").forgetting is None
+    found = attempt_document(outcome.attempts[1], "task", "row").forgetting
+    assert found is not None and found.general is not None and found.general.source == "general" and found.keep == ()
+
+
+def test_a_base_that_gives_texts_no_likelihood_has_none_to_lose() -> None:
+    none = Forgetting(model="1", general=None, reason=Refused(name="m", key="rungs.forgetting_no_head"))
+    outcome = climb(StandIn([0.5, 0.95], seed=1, limits=LIMITS, losses={1: none}), 0.8)
+    assert outcome.verdict == "met"
+    found = attempt_document(outcome.attempts[1], "task", "row").forgetting
+    assert found is not None and found.reason is not None and found.reason.key == "rungs.forgetting_no_head"
+    assert found.keep[0].broken is None and found.keep[0].change is None
+
+
+@pytest.mark.parametrize(("limits", "keeps"), [(LIMITS, False), ((Limit("general"),), True)])
+def test_what_there_was_no_time_to_measure_is_not_shown_to_keep_its_limit(
+    limits: tuple[Limit, ...], keeps: bool
+) -> None:
+    steps = StandIn([0.5, 0.95], seed=1, limits=limits, losses={1: OutOfTime("stages.out_of_time")})
+    outcome = climb(steps, 0.8)
+    assert outcome.attempts[1].status == "done" and outcome.attempts[1].keeps is keeps
+    found = attempt_document(outcome.attempts[1], "task", "row").forgetting
+    assert found is not None and found.general is None and found.reason is not None
+    assert found.reason.reason == "the budget's time was over"
+    again = StandIn([0.5, 0.95], seed=1, limits=limits, losses={1: loss(0.0)})
+    replayed = climb(again, 0.8, Notes(late={"id1"}))
+    assert again.measured == [] and replayed.attempts[1].reason == outcome.attempts[1].reason
+
+
+def test_both_reasons_stand_where_an_attempt_is_neither_better_nor_kept() -> None:
+    outcome = climb(StandIn([0.9, 0.5], seed=1, limits=LIMITS, losses={1: loss(0.2)}), 0.99)
+    assert str(outcome.attempts[1].reason).startswith("no better than full m00. it forgets too much")
+    messages.use("zh")
+    outcome = climb(StandIn([0.9, 0.5], seed=1, limits=LIMITS, losses={1: loss(0.2)}), 0.99)
+    assert "遗忘过多" in str(outcome.attempts[1].reason)
 
 
 @pytest.mark.slow

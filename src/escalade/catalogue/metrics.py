@@ -61,6 +61,20 @@ class MetricCard:
         return {option.name: option.default for option in self.options} | dict(self.chosen)
 
 
+_LIN = "Lin 2004, ROUGE: A package for automatic evaluation of summaries"
+_NO_YES = ("no", "yes")
+_WORDS = Option("tok", "how words are told apart; auto: by script", "auto", ("auto", "latin", "words", "characters"))
+_ROUGE = (
+    Option("stem", "Porter's stems in place of words of more than three letters", "no", _NO_YES),
+    _WORDS,
+    Option("of", "what is reported", "f1", ("f1", "precision", "recall")),
+)
+_BLEU = (
+    Option("tok", "sacrebleu's tokenizer; auto: by script", "auto", ("auto", "13a", "intl", "zh", "char", "none")),
+    Option("smooth", "what an order without a match gets", "exp", ("exp", "floor", "add-k", "none")),
+    Option("value", "of floor (0.1) and add-k (1)", ""),
+)
+
 _CARDS = (
     MetricCard(
         name="macro_f1",
@@ -123,22 +137,25 @@ _CARDS = (
         name="rougeL",
         what="longest common subsequence of words with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:RougeL",
+        options=_ROUGE,
     ),
     MetricCard(
         name="rouge1",
         what="words shared with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:Rouge1",
+        options=_ROUGE,
     ),
     MetricCard(
         name="rouge2",
         what="pairs of words shared with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:Rouge2",
+        options=_ROUGE,
     ),
     MetricCard(
         name="chrf",
@@ -155,6 +172,55 @@ _CARDS = (
         paper="Papineni et al. 2002, BLEU; Post 2018, A call for clarity in reporting BLEU scores",
         path="escalade.evaluate.metrics.bleu:Bleu",
         high=100.0,
+        options=(*_BLEU, Option("effective", "leave out orders that the answers are too short for", "no", _NO_YES)),
+    ),
+    MetricCard(
+        name="rougeLsum",
+        what="longest common subsequences line by line, their union, as F1",
+        kinds=TEXTS,
+        paper=_LIN,
+        path="escalade.evaluate.metrics.rouge:RougeLSum",
+        options=_ROUGE,
+        usual=False,
+    ),
+    MetricCard(
+        name="rougeL_substring",
+        what="longest stretch of words, side by side, shared with the reference, as F1; stricter than ROUGE-L",
+        kinds=TEXTS,
+        paper=_LIN,
+        path="escalade.evaluate.metrics.rouge:RougeLSubstring",
+        options=_ROUGE,
+        usual=False,
+    ),
+    MetricCard(
+        name="sentence_bleu",
+        what="mean of each answer's BLEU, orders that it is too short for left out",
+        kinds=TEXTS,
+        paper="Chen & Cherry 2014, A systematic comparison of smoothing techniques for sentence-level BLEU",
+        path="escalade.evaluate.metrics.bleu:SentenceBleu",
+        high=100.0,
+        options=(*_BLEU, Option("effective", "leave out orders that an answer is too short for", "yes", _NO_YES)),
+        usual=False,
+    ),
+    MetricCard(
+        name="chrf++",
+        what="chrF with words and pairs of words beside the letters",
+        kinds=TEXTS,
+        paper="Popović 2017, chrF++: words helping character n-grams",
+        path="escalade.evaluate.metrics.chrf:ChrFPlusPlus",
+        high=100.0,
+        usual=False,
+    ),
+    MetricCard(
+        name="ter",
+        what="edits per word of the reference, a moved run of words being one; less is better",
+        kinds=TEXTS,
+        paper="Snover et al. 2006, A study of translation edit rate with targeted human annotation",
+        path="escalade.evaluate.metrics.ter:TER",
+        rising=False,
+        high=100.0,
+        options=(Option("tok", "how words are told apart", "auto", ("auto", "tercom", "characters")),),
+        usual=False,
     ),
 )
 

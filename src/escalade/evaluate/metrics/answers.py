@@ -11,8 +11,7 @@ import string
 from collections import Counter
 
 from escalade.evaluate.metric import Setting
-from escalade.evaluate.metrics.rouge import f1
-from escalade.evaluate.metrics.texts import MeanOverItems
+from escalade.evaluate.metrics.texts import MeanOverItems, f1
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)

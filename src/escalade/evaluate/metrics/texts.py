@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from escalade.evaluate.metric import Matrix, Ratio, Setting, means, references_of
+from escalade.evaluate.corpus import references_of
+from escalade.evaluate.metric import Matrix, Ratio, Setting, means
 from escalade.evaluate.script import splitter, style_of
 from escalade.protocols import Prediction
 from escalade.records import Record
@@ -46,3 +47,8 @@ class MeanOverItems(Ratio, ABC):
         if not answer.strip():
             return 0.0
         return max(self.similarity(answer, reference) for reference in references)
+
+
+def f1(shared: int, found: int, wanted: int) -> float:
+    """Harmonic mean of ``shared / found`` and ``shared / wanted``; 0 where nothing is shared."""
+    return 2 * shared / (found + wanted) if shared else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterable
 
@@ -33,25 +34,38 @@ def splitting(name: str) -> Splitting:
     no blank at the ends, so there the first and the last stretch are different from the others.
     """
     if name == "13a":
-        return Splitting(lambda stretch: _western(f" {stretch} "), before=_resolved)
+        return Splitting(_stretch_13a, before=_resolved)
     if name == "none":
         return Splitting(lambda stretch: [stretch])
     return Splitting(_TOKENIZERS[name], blank=False)
 
 
-_SIGNS = re.compile(r"([ -&(-+/:-@\[-`{-~])")
-"""ASCII signs and the blank; not the apostrophe, comma, hyphen and full stop."""
+_SIGNS = {ord(sign): f" {sign} " for sign in string.punctuation + " " if sign not in "',-."}
+"""ASCII signs and the blank, each set apart; not the apostrophe, comma, hyphen and full stop."""
 _AFTER_NON_DIGIT = re.compile(r"([^0-9])([.,])")
 _BEFORE_NON_DIGIT = re.compile(r"([.,])([^0-9])")
 _DIGIT_HYPHEN = re.compile(r"([0-9])(-)")
 _ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
+_ALWAYS_APART = frozenset(string.punctuation) - {"'", "-"}
 
 
 def _western(line: str) -> list[str]:
-    line = _SIGNS.sub(r" \1 ", line)
-    line = _AFTER_NON_DIGIT.sub(r"\1 \2 ", line)
-    line = _BEFORE_NON_DIGIT.sub(r" \1 \2", line)
-    return _DIGIT_HYPHEN.sub(r"\1 \2 ", line).split()
+    line = line.translate(_SIGNS)
+    if "." in line or "," in line:
+        line = _AFTER_NON_DIGIT.sub(r"\1 \2 ", line)
+        line = _BEFORE_NON_DIGIT.sub(r" \1 \2", line)
+    if "-" in line:
+        line = _DIGIT_HYPHEN.sub(r"\1 \2 ", line)
+    return line.split()
+
+
+def _stretch_13a(stretch: str) -> list[str]:
+    """A stretch between blanks; no rule touches letters and digits alone, nor more than the one sign at their end."""
+    if stretch.isalnum():
+        return [stretch]
+    if stretch[-1] in _ALWAYS_APART and stretch[:-1].isalnum():
+        return [stretch[:-1], stretch[-1]]
+    return _western(f" {stretch} ")
 
 
 def _resolved(text: str) -> str:

@@ -19,6 +19,8 @@ from escalade.records import Question, Record, output_text
 
 Numbers = NDArray[np.int64]
 _T = TypeVar("_T")
+_PORTION = 256
+"""Texts split at once."""
 Words = Callable[[str], list[str]]
 """Splits a text into words."""
 
@@ -105,15 +107,25 @@ class Splitting:
 
     def coded(self, texts: Sequence[str]) -> Ragged:
         """Each text as the numbers of its words."""
-        texts = list(map(self._before, texts)) if self._before else texts
-        split = [text.split() for text in texts] if self._blank else [self._words(text) for text in texts]
-        starts = _starts([len(parts) for parts in split])
+        # In portions: the pieces of one are thrown away before the next needs memory.
+        codes, lengths = [np.zeros(0, dtype=np.int64)], []
         number = self._stretches if self._blank else self._codes
-        codes = np.fromiter(map(number.__getitem__, chain.from_iterable(split)), dtype=np.int64, count=starts[-1])
+        for first in range(0, len(texts), _PORTION):
+            split = list(map(self._pieces, texts[first : first + _PORTION]))
+            count = list(map(len, split))
+            flat = chain.from_iterable(split)
+            codes.append(np.fromiter(map(number.__getitem__, flat), dtype=np.int64, count=sum(count)))
+            lengths += count
+        found = Ragged(np.concatenate(codes), _starts(lengths))
         if not self._blank:
-            return Ragged(codes, starts)
-        words = _ragged(self._parts).take(codes)
-        return Ragged(words.codes, words.starts[starts])
+            return found
+        words = _ragged(self._parts).take(found.codes)
+        return Ragged(words.codes, words.starts[found.starts])
+
+    def _pieces(self, text: str) -> list[str]:
+        """What is numbered: stretches between blanks, or words."""
+        text = self._before(text) if self._before else text
+        return text.split() if self._blank else self._words(text)
 
     def _stretch(self, stretch: str) -> int:
         self._parts.append([self._codes[word] for word in self._words(stretch)])

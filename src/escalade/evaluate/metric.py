@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -168,12 +169,12 @@ def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Ki
     if not records:
         raise BadInput("evaluate.nothing")
     field = answer_field(kind)
-    for prediction, record in zip(predictions, records, strict=True):
+    for row, (prediction, record) in enumerate(zip(predictions, records, strict=True), start=1):
         if getattr(prediction, field) is None:
             raise BadInput("evaluate.prediction_missing", place=record.id, field=field, kind=kind)
-        numbers = [*(prediction.probabilities or {}).values(), *(prediction.logprobs or ())]
-        if any(math.isnan(number) for number in numbers):
-            raise BadInput("evaluate.not_finite", place=record.id, row=records.index(record) + 1)
+        numbers = chain((prediction.probabilities or {}).values(), prediction.logprobs or ())
+        if any(map(math.isnan, numbers)):
+            raise BadInput("evaluate.not_finite", place=record.id, row=row)
 
 
 def answer_field(kind: Kind) -> str:

@@ -77,11 +77,11 @@ def splitter(style: Style) -> Words:
     return {"latin": _latin, "words": _words, "characters": _characters}[style]
 
 
-_NOT_LATIN = re.compile(r"[^a-z0-9]+")
+_LATIN = re.compile("[a-z0-9]+")
 
 
 def _latin(text: str) -> list[str]:
-    return _NOT_LATIN.sub(" ", text.lower()).split()
+    return _LATIN.findall(text.lower())
 
 
 def _words(text: str) -> list[str]:

@@ -62,6 +62,8 @@ class MetricCard:
 
 
 _LIN = "Lin 2004, ROUGE: A package for automatic evaluation of summaries"
+_LI = "Li et al. 2016, A diversity-promoting objective function for neural conversation models"
+_GRAMS = Option("n", "words of an n-gram", "4", ("1", "2", "3", "4"))
 _NO_YES = ("no", "yes")
 _WORDS = Option("tok", "how words are told apart; auto: by script", "auto", ("auto", "latin", "words", "characters"))
 _ROUGE = (
@@ -106,11 +108,33 @@ _CARDS = (
         low=-1.0,
     ),
     MetricCard(
+        name="relation_f1",
+        what="F1 over all relations; rows without one count where one is claimed",
+        kinds=("relation-extraction",),
+        paper="Hendrickx et al. 2010, SemEval-2010 Task 8; Zhang et al. 2017, Position-aware attention",
+        path="escalade.evaluate.metrics.labels:RelationF1",
+        options=(
+            Option("none", "the label that says there is no relation; left out: other, no_relation, none, NA", ""),
+        ),
+        usual=False,
+    ),
+    MetricCard(
+        name="ece",
+        what="how far the labels' probabilities are from how often they are right; less is better",
+        kinds=LABELS,
+        paper="Guo et al. 2017, On calibration of modern neural networks",
+        path="escalade.evaluate.metrics.calibration:ECE",
+        rising=False,
+        options=(Option("bins", "of equal width", "15"),),
+        usual=False,
+    ),
+    MetricCard(
         name="entity_f1",
         what="F1 over whole entities: span and type must both be right",
         kinds=TAGS,
         paper="Tjong Kim Sang & De Meulder 2003, Introduction to the CoNLL-2003 shared task",
         path="escalade.evaluate.metrics.entities:EntityF1",
+        options=(Option("mode", "what is an entity, and when it is found", "conll", ("conll", "strict", "relaxed")),),
     ),
     MetricCard(
         name="tag_accuracy",
@@ -125,6 +149,11 @@ _CARDS = (
         kinds=TEXTS,
         paper="Rajpurkar et al. 2016, SQuAD: 100,000+ questions for machine comprehension of text",
         path="escalade.evaluate.metrics.answers:TokenF1",
+        options=(
+            Option(
+                "match", "which shared words count: all, or the longest stretch as in CMRC", "bag", ("bag", "stretch")
+            ),
+        ),
     ),
     MetricCard(
         name="exact_match",
@@ -220,6 +249,58 @@ _CARDS = (
         rising=False,
         high=100.0,
         options=(Option("tok", "how words are told apart", "auto", ("auto", "tercom", "characters")),),
+        usual=False,
+    ),
+    MetricCard(
+        name="meteor",
+        what="words matched by form or stem, recall weighted nine times, with a penalty for another order; no synonyms",
+        kinds=TEXTS,
+        paper="Banerjee & Lavie 2005, METEOR: An automatic metric for MT evaluation",
+        path="escalade.evaluate.metrics.meteor:Meteor",
+        usual=False,
+    ),
+    MetricCard(
+        name="distinct1",
+        what="different words of all answers, per word",
+        kinds=TEXTS,
+        paper=_LI,
+        path="escalade.evaluate.metrics.generated:Distinct1",
+        usual=False,
+    ),
+    MetricCard(
+        name="distinct2",
+        what="different pairs of words of all answers, per pair",
+        kinds=TEXTS,
+        paper=_LI,
+        path="escalade.evaluate.metrics.generated:Distinct2",
+        usual=False,
+    ),
+    MetricCard(
+        name="repetition",
+        what="share of n-grams that the same answer has had before; less is better",
+        kinds=TEXTS,
+        paper="Welleck et al. 2020, Neural text generation with unlikelihood training",
+        path="escalade.evaluate.metrics.generated:Repetition",
+        rising=False,
+        options=(_GRAMS,),
+        usual=False,
+    ),
+    MetricCard(
+        name="length_ratio",
+        what="words of the answers per word of the references; 1 is as long",
+        kinds=TEXTS,
+        paper="Post 2018, A call for clarity in reporting BLEU scores",
+        path="escalade.evaluate.metrics.generated:LengthRatio",
+        high=2.0,
+        usual=False,
+    ),
+    MetricCard(
+        name="copy_rate",
+        what="share of the answers' n-grams that stand in the input",
+        kinds=TEXTS,
+        paper="See et al. 2017, Get to the point: summarization with pointer-generator networks",
+        path="escalade.evaluate.metrics.generated:CopyRate",
+        options=(_GRAMS,),
         usual=False,
     ),
 )

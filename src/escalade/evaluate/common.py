@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from rapidfuzz.distance import LCSseq
 
@@ -19,9 +19,9 @@ def subsequences(first: Ragged, second: Ragged) -> list[int]:
     return list(map(LCSseq.similarity, *rows))
 
 
-def substring(first: Sequence[int], second: Sequence[int]) -> int:
+def substring(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     """Length of the longest stretch that stands in both as it is."""
-    places: dict[int, list[int]] = {}
+    places: dict[Hashable, list[int]] = {}
     for at, word in enumerate(second):
         places.setdefault(word, []).append(at)
     longest = 0

@@ -19,6 +19,10 @@ VERBS = (
 )  # fmt: skip
 
 
+_READS_A_LANGUAGE = ("score",)
+"""Verbs whose ``--lang`` is the language of their texts as well."""
+
+
 class Verbs(Chooser):
     """The group of verbs; a verb's module is imported when it runs, never to list it."""
 
@@ -71,16 +75,24 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _language_first(given: list[str]) -> list[str]:
-    """Sets the language before any text is made; ``--lang`` may stand anywhere on the line."""
-    rest, chosen, i = [], None, 0
+    """Sets the language before any text is made; ``--lang`` may stand anywhere on the line.
+
+    Behind a verb that reads texts of some language it says that one too, which there may be no messages in.
+    """
+    rest: list[str] = []
+    chosen, i = None, 0
     while i < len(given):
-        if given[i] == "--lang" and i + 1 < len(given):
-            chosen, i = given[i + 1], i + 2
-        elif given[i].startswith("--lang="):
-            chosen, i = given[i].partition("=")[2], i + 1
-        else:
+        name, equals, value = given[i].partition("=")
+        if name != "--lang" or not (equals or i + 1 < len(given)):
             rest.append(given[i])
             i += 1
+            continue
+        said, i = (value, i + 1) if equals else (given[i + 1], i + 2)
+        if rest[:1] and rest[0] in _READS_A_LANGUAGE:
+            rest += ["--lang", said]
+            chosen = said if said in messages.LANGUAGES else chosen
+        else:
+            chosen = said
     messages.use(chosen)
     # One that there is no text in is left for the group's own option to refuse.
     return rest if chosen in (None, *messages.LANGUAGES) else ["--lang", str(chosen), *rest]

@@ -8,7 +8,7 @@ product, and bootstrap, interval and paired test are written once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import chain
@@ -156,6 +156,12 @@ def statistics_of(
     if not finite.all():
         raise BadInput("evaluate.not_finite", place=name, row=int(finite.argmin()) + 1)
     return Statistics(metric, rows)
+
+
+def details_of(found: Statistics) -> dict[str, float]:
+    """Further numbers of a metric over all items, by name; none where it has no ``details``."""
+    details: Callable[[Matrix], dict[str, float]] | None = getattr(found.metric, "details", None)
+    return details(found.rows.sum(0)) if details else {}
 
 
 def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Kind) -> None:

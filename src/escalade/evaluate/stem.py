@@ -7,7 +7,7 @@ alone, two-letter stems of vowel and consonant, ``bli``, ``fulli`` and ``logi``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 _IRREGULAR = {
     "sky": "sky",
@@ -28,38 +28,40 @@ _IRREGULAR = {
     "succeed": "succeed",
 }
 
-_STEP_2 = (
-    ("ational", "ate"),
-    ("tional", "tion"),
-    ("enci", "ence"),
-    ("anci", "ance"),
-    ("izer", "ize"),
-    ("bli", "ble"),
-    ("alli", "al"),
-    ("entli", "ent"),
-    ("eli", "e"),
-    ("ousli", "ous"),
-    ("ization", "ize"),
-    ("ation", "ate"),
-    ("ator", "ate"),
-    ("alism", "al"),
-    ("iveness", "ive"),
-    ("fulness", "ful"),
-    ("ousness", "ous"),
-    ("aliti", "al"),
-    ("iviti", "ive"),
-    ("biliti", "ble"),
-    ("fulli", "ful"),
-)
-_STEP_3 = (
-    ("icate", "ic"),
-    ("ative", ""),
-    ("alize", "al"),
-    ("iciti", "ic"),
-    ("ical", "ic"),
-    ("ful", ""),
-    ("ness", ""),
-)
+_STEP_2 = {
+    "ational": "ate",
+    "tional": "tion",
+    "enci": "ence",
+    "anci": "ance",
+    "izer": "ize",
+    "bli": "ble",
+    "alli": "al",
+    "entli": "ent",
+    "eli": "e",
+    "ousli": "ous",
+    "ization": "ize",
+    "ation": "ate",
+    "ator": "ate",
+    "alism": "al",
+    "iveness": "ive",
+    "fulness": "ful",
+    "ousness": "ous",
+    "aliti": "al",
+    "iviti": "ive",
+    "biliti": "ble",
+    "fulli": "ful",
+}
+_ENDINGS_2 = tuple(_STEP_2)
+_STEP_3 = {
+    "icate": "ic",
+    "ative": "",
+    "alize": "al",
+    "iciti": "ic",
+    "ical": "ic",
+    "ful": "",
+    "ness": "",
+}
+_ENDINGS_3 = tuple(_STEP_3)
 # Longest first where one ends in another: ement, ment, ent.
 _STEP_4 = tuple(
     "al ance ence er ic able ible ant ement ment ent ion ou ism ate iti ous ive ize".split()  # noqa: SIM905
@@ -82,7 +84,7 @@ def stem(word: str) -> str:
     word = _step_1b(_step_1a(word))
     if word[-1:] == "y" and len(word) > 2 and _sounds(word)[-2] == "c":
         word = word[:-1] + "i"
-    word = _replaced(_step_2(word), _STEP_3)
+    word = _replaced(_step_2(word), _STEP_3, _ENDINGS_3)
     return _step_5(_step_4(word))
 
 
@@ -137,25 +139,25 @@ def _step_2(word: str) -> str:
     if word.endswith("logi"):
         # Measured with its l, so that short words (geologi) lose the ending too.
         return word[:-1] if _measure(word[:-3]) > 0 else word
-    return _replaced(word, _STEP_2)
+    return _replaced(word, _STEP_2, _ENDINGS_2)
 
 
-def _replaced(word: str, rules: Iterable[tuple[str, str]]) -> str:
+def _replaced(word: str, rules: Mapping[str, str], endings: tuple[str, ...]) -> str:
     """The first rule whose ending the word has decides; it needs a syllable before the ending."""
-    for ending, other in rules:
-        if word.endswith(ending):
-            rest = word[: -len(ending)]
-            return rest + other if _measure(rest) > 0 else word
-    return word
+    if not word.endswith(endings):
+        return word
+    ending = next(filter(word.endswith, endings))
+    rest = word[: -len(ending)]
+    return rest + rules[ending] if _measure(rest) > 0 else word
 
 
 def _step_4(word: str) -> str:
-    for ending in _STEP_4:
-        if word.endswith(ending):
-            rest = word[: -len(ending)]
-            goes = _measure(rest) > 1 and (ending != "ion" or rest[-1] in "st")
-            return rest if goes else word
-    return word
+    if not word.endswith(_STEP_4):
+        return word
+    ending = next(filter(word.endswith, _STEP_4))
+    rest = word[: -len(ending)]
+    goes = _measure(rest) > 1 and (ending != "ion" or rest[-1] in "st")
+    return rest if goes else word
 
 
 def _step_5(word: str) -> str:

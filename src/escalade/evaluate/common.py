@@ -7,16 +7,12 @@ from collections.abc import Hashable, Sequence
 
 from rapidfuzz.distance import LCSseq
 
-from escalade.evaluate.corpus import Ragged
+from escalade.evaluate.corpus import Ragged, as_strings
 
 
 def subsequences(first: Ragged, second: Ragged) -> list[int]:
     """Length of the longest common subsequence of each pair of rows."""
-    try:
-        rows = first.strings(), second.strings()
-    except OverflowError:
-        return [LCSseq.similarity(one, two) for one, two in zip(first.rows(), second.rows(), strict=True)]
-    return list(map(LCSseq.similarity, *rows))
+    return [LCSseq.similarity(one, two) for one, two in as_strings(first, second)]
 
 
 def substring(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:

@@ -6,7 +6,7 @@ that each distinct stretch is split, folded and stemmed once. Several metrics of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -19,6 +19,8 @@ from escalade.records import Question, Record, output_text
 
 Numbers = NDArray[np.int64]
 _T = TypeVar("_T")
+_CHARACTERS = 0x110000 - 0x800
+"""How many there are, surrogates left out."""
 _PORTION = 256
 """Texts split at once."""
 Words = Callable[[str], list[str]]
@@ -42,16 +44,6 @@ class Ragged:
     def rows(self) -> list[list[int]]:
         """The rows as lists."""
         flat, ends = self.codes.tolist(), self.starts.tolist()
-        return [flat[start:end] for start, end in zip(ends, ends[1:], strict=False)]
-
-    def strings(self) -> list[str]:
-        """The rows as texts of one character per code: made to be compared, not read."""
-        ends = self.starts.tolist()
-        # Surrogates are no characters of their own to a decoder.
-        codes = np.where(self.codes < 0xD800, self.codes, self.codes + 0x800)
-        if len(codes) and codes.max() > 0x10FFFF:
-            raise OverflowError("more distinct words than there are characters")
-        flat = codes.astype("<u4").tobytes().decode("utf-32-le")
         return [flat[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
     def take(self, which: Numbers) -> Ragged:
@@ -78,6 +70,30 @@ class Coded:
     def pairs(self) -> tuple[Ragged, Ragged]:
         """The answer of each reference, and the reference."""
         return self.answers.take(self.owner), self.references
+
+
+def as_strings(first: Ragged, second: Ragged) -> Iterator[tuple[str, str]]:
+    """Each pair of rows as texts of one character per code: made to be compared, not read."""
+    most = int(max(first.codes.max(initial=0), second.codes.max(initial=0)))
+    if most < _CHARACTERS:
+        return zip(_strings(first), _strings(second), strict=True)
+    # More distinct words than there are characters: numbered anew in each pair.
+    return (_renumbered(one, two) for one, two in zip(first.rows(), second.rows(), strict=True))
+
+
+def _strings(rows: Ragged) -> list[str]:
+    # Surrogates are no characters of their own to a decoder.
+    codes = np.where(rows.codes < 0xD800, rows.codes, rows.codes + 0x800)
+    flat, ends = codes.astype("<u4").tobytes().decode("utf-32-le"), rows.starts.tolist()
+    return [flat[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _renumbered(one: Sequence[int], two: Sequence[int]) -> tuple[str, str]:
+    number: dict[int, str] = {}
+    first, second = (
+        "".join([number.setdefault(code, chr(0x10000 + len(number))) for code in row]) for row in (one, two)
+    )
+    return first, second
 
 
 class Splitting:

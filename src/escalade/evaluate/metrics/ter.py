@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.corpus import Splitting, corpus_of, references_of
+from escalade.evaluate.corpus import Splitting, as_strings, corpus_of, references_of
 from escalade.evaluate.edit_rate import edits
 from escalade.evaluate.metric import Matrix, Setting, ratio
 from escalade.evaluate.metrics.bleu import number_of_references
@@ -40,7 +40,7 @@ class TER:
         """Shape (n, 2)."""
         corpus = corpus_of(self._shared, predictions, records)
         answers, references = corpus.split(("ter", self._tokenizer), self._splitting).pairs()
-        found = np.array([edits(*pair) for pair in zip(answers.strings(), references.strings(), strict=True)])
+        found = np.array([edits(*pair) for pair in as_strings(answers, references)])
         starts = np.cumsum(corpus.counts) - corpus.counts
         fewest = np.minimum.reduceat(found, starts)
         lengths = np.add.reduceat(references.lengths, starts) / corpus.counts

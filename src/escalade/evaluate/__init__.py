@@ -1,6 +1,8 @@
 """Evaluation: metrics, intervals, paired tests, and the bound that a verdict rests on. No torch."""
 
-from escalade.evaluate.metric import Metric, Statistics, load_metric, statistics_of
+from escalade.evaluate.corpus import Corpus
+from escalade.evaluate.metric import Metric, Statistics, details_of, load_metric, statistics_of
+from escalade.evaluate.metrics.labels import confusion
 from escalade.evaluate.power import Provable, items_needed, provable, score_needed
 from escalade.evaluate.proof import passes
 from escalade.evaluate.score import evaluate_all, load_statistics, save_statistics, score
@@ -16,12 +18,15 @@ from escalade.evaluate.statistics import (
 from escalade.evaluate.text_score import text_score
 
 __all__ = [
+    "Corpus",
     "Interval",
     "Metric",
     "Paired",
     "Provable",
     "Statistics",
+    "confusion",
     "decision_bound",
+    "details_of",
     "evaluate_all",
     "interval",
     "items_needed",

@@ -119,7 +119,9 @@ class Splitting:
         self._codes = _Numbering(self._folded)
         self._folds: dict[str, int] = {}
         self._stretches = _Numbering(self._stretch)
-        self._parts: list[list[int]] = []
+        # The words of all stretches, end to end: one list, where one per stretch would keep the collector busy.
+        self._parts: list[int] = []
+        self._ends: list[int] = [0]
 
     def coded(self, texts: Sequence[str]) -> Ragged:
         """Each text as the numbers of its words."""
@@ -135,7 +137,8 @@ class Splitting:
         found = Ragged(np.concatenate(codes), _starts(lengths))
         if not self._blank:
             return found
-        words = _ragged(self._parts).take(found.codes)
+        parts = Ragged(np.array(self._parts, dtype=np.int64), np.array(self._ends, dtype=np.int64))
+        words = parts.take(found.codes)
         return Ragged(words.codes, words.starts[found.starts])
 
     def _pieces(self, text: str) -> list[str]:
@@ -144,8 +147,9 @@ class Splitting:
         return text.split() if self._blank else self._words(text)
 
     def _stretch(self, stretch: str) -> int:
-        self._parts.append([self._codes[word] for word in self._words(stretch)])
-        return len(self._parts) - 1
+        self._parts.extend(map(self._codes.__getitem__, self._words(stretch)))
+        self._ends.append(len(self._parts))
+        return len(self._ends) - 2
 
     def _folded(self, word: str) -> int:
         return self._folds.setdefault(self._fold(word) if self._fold else word, len(self._folds))
@@ -233,10 +237,6 @@ def _letters(texts: Sequence[str]) -> Ragged:
     # A lone surrogate is a character here as any other.
     raw = "".join(joined).encode("utf-32-le", "surrogatepass")
     return Ragged(np.frombuffer(raw, dtype="<u4").astype(np.int64), _starts([len(text) for text in joined]))
-
-
-def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
-    return Ragged(np.array(list(chain.from_iterable(rows)), dtype=np.int64), _starts([len(row) for row in rows]))
 
 
 def _starts(lengths: Numbers | list[int]) -> Numbers:

@@ -58,8 +58,12 @@ def _best_move(answer: str, reference: str, checked: int) -> tuple[int, str, int
             continue
         for target in aligned.targets(at, length):
             candidate = _moved(answer, start, length, target)
-            rank = (before - _distance(candidate, reference), length, -start, -target)
             checked += 1
+            most = before - Levenshtein.distance(candidate, reference)
+            # Within the band it saves no more than that: what would not be taken even so is not looked at.
+            if most <= 0 or (best and (most, length, -start, -target) <= best):
+                continue
+            rank = (before - _distance(candidate, reference), length, -start, -target)
             if best is None or rank > best:
                 best, moved = rank, candidate
         if checked >= _MOST_CANDIDATES:

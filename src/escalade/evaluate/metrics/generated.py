@@ -9,9 +9,10 @@ from itertools import chain
 import numpy as np
 
 from escalade.errors import BadInput
-from escalade.evaluate.corpus import Coded, Corpus, Splitting, corpus_of, references_of
+from escalade.evaluate.corpus import Coded, Corpus, Splitting, corpus_of
 from escalade.evaluate.metric import Matrix, Ratio, Setting
-from escalade.evaluate.script import splitter, style_of
+from escalade.evaluate.metrics.texts import style_in
+from escalade.evaluate.script import splitter
 from escalade.protocols import Prediction
 from escalade.records import Record, input_text
 
@@ -25,8 +26,7 @@ class _Words(Ratio):
     describes: str
 
     def __init__(self, setting: Setting) -> None:
-        texts = (text for record in setting.records for text in references_of(record))
-        self._style = style_of(texts, setting.facts.language)
+        self._style = style_in(setting)
         self.signature = f"{self.describes}|tok:{self._style}|case:lower"
         self._shared = setting.corpus
 

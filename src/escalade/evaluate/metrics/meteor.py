@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.corpus import Coded, Splitting, corpus_of, references_of
+from escalade.evaluate.corpus import Coded, Splitting, corpus_of
 from escalade.evaluate.metric import Matrix, Ratio, Setting, means
-from escalade.evaluate.script import splitter, style_of
+from escalade.evaluate.metrics.texts import style_in
+from escalade.evaluate.script import splitter
 from escalade.evaluate.stem import stem
 from escalade.protocols import Prediction
 from escalade.records import Record
@@ -29,8 +30,7 @@ class Meteor(Ratio):
     name = "meteor"
 
     def __init__(self, setting: Setting) -> None:
-        texts = (text for record in setting.records for text in references_of(record))
-        self._style = style_of(texts, setting.facts.language)
+        self._style = style_in(setting)
         self.signature = f"stages:exact+stem|alpha:0.9|beta:3|gamma:0.5|average:item|tok:{self._style}|case:lower"
         self._shared = setting.corpus
 

@@ -13,10 +13,11 @@ from typing import cast
 import numpy as np
 
 from escalade.evaluate.common import subsequences, substring, union
-from escalade.evaluate.corpus import Coded, Corpus, Numbers, Splitting, corpus_of, references_of
+from escalade.evaluate.corpus import Coded, Corpus, Numbers, Splitting, corpus_of
 from escalade.evaluate.grams import gram_counts, shared_grams
 from escalade.evaluate.metric import Matrix, Setting, ratio
-from escalade.evaluate.script import Style, splitter, style_of
+from escalade.evaluate.metrics.texts import style_in
+from escalade.evaluate.script import Style, splitter
 from escalade.evaluate.stem import stem
 from escalade.protocols import Prediction
 from escalade.records import Record
@@ -37,8 +38,7 @@ class Rouge(ABC):
     def __init__(self, setting: Setting) -> None:
         options = setting.options
         chosen = options.get("tok", "auto")
-        texts = (text for record in setting.records for text in references_of(record))
-        self.style = style_of(texts, setting.facts.language) if chosen == "auto" else cast(Style, chosen)
+        self.style = style_in(setting) if chosen == "auto" else cast(Style, chosen)
         self.stems = options.get("stem") == "yes"
         self.measure = options.get("of", "f1")
         self.signature = f"{self.measure}|average:item|stem:{options.get('stem', 'no')}|tok:{self.style}|case:lower"

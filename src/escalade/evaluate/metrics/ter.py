@@ -10,7 +10,8 @@ from escalade.evaluate.corpus import Splitting, as_strings, corpus_of, reference
 from escalade.evaluate.edit_rate import edits
 from escalade.evaluate.metric import Matrix, Setting, ratio
 from escalade.evaluate.metrics.bleu import number_of_references
-from escalade.evaluate.script import splitter, style_of
+from escalade.evaluate.metrics.texts import style_in
+from escalade.evaluate.script import splitter
 from escalade.protocols import Prediction
 from escalade.records import Record
 
@@ -30,8 +31,7 @@ class TER:
         references = [references_of(record) for record in setting.records]
         self._tokenizer = setting.options.get("tok", "auto")
         if self._tokenizer == "auto":
-            style = style_of((text for given in references for text in given), setting.facts.language)
-            self._tokenizer = "characters" if style == "characters" else "tercom"
+            self._tokenizer = "characters" if style_in(setting) == "characters" else "tercom"
         number = number_of_references(references)
         self.signature = f"nrefs:{number}|case:lc|tok:{self._tokenizer}|norm:no|punct:yes|asian:no"
         self._shared = setting.corpus

@@ -90,9 +90,10 @@ def score(
     references: Sequence[str] | Sequence[Sequence[str]],
     metrics: Sequence[str] = (),
     language: str | None = None,
+    items: bool = False,
 ) -> dict[str, Any]:
-    """Metrics of texts against references, with intervals."""
-    return text_score(predictions, references, metrics, language)
+    """Metrics of texts against references, with intervals; with ``items`` the value of each row too."""
+    return text_score(predictions, references, metrics, language, items=items)
 
 
 def serve(model: str | Path, host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> None:

@@ -434,6 +434,23 @@ def test_score_compares_two_files(call: Call, tmp_path: Path) -> None:
     assert found["metrics"]["rouge1"]["value"] == pytest.approx(0.75)
     plain = fine(call("score", *pair, "--metrics", "rouge1")).out
     assert plain.startswith("n = 2") and "0.7500 [" in plain and "tok:" in plain
+    more = tmp_path / "more.csv"
+    more.write_text("id,a,b\n1,x,y\n2,z,a dog\n", encoding="utf-8")
+    columns = ("--references", f"{more}:a", "--references", f"{more}:b")
+    found = fine(call("score", *pair, *columns, "--metrics", "rougeL:stem=yes,ter", "--items", "--json")).json
+    assert found["items"] == {"rougeL:stem=yes": [1.0, 1.0], "ter": [0.0, 0.0]}
+    assert found["metrics"]["ter"]["signature"].startswith("nrefs:3")
+    worst = fine(call("score", *pair, "--metrics", "rouge1", "--items")).out
+    assert worst.index("a dog") < worst.index("the cat sat")
+
+
+def test_score_takes_the_language_of_its_texts(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("été\n", encoding="utf-8")
+    both = ("--predictions", tmp_path / "a.txt", "--references", tmp_path / "a.txt", "--metrics", "rouge1")
+    assert "tok:words" in fine(call("score", *both, "--lang", "fr")).out
+    assert "metric" in fine(call("score", *both, "--language", "zh")).out
+    assert "metric" in fine(call("score", *both, "--lang", "zh")).out, "behind score it is the texts' language"
+    assert "指标" in fine(call("--lang", "zh", "score", *both)).out
 
 
 # -- what happened --------------------------------------------------------------------------------------------------

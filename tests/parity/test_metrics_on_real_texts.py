@@ -26,10 +26,11 @@ def test_rouge_on_dialogue_summaries(data_folder: Folder) -> None:
     rows = [json.loads(line) for line in lines if line]
     records = [Question(row["fname"], "", "", (row["summary2"], row["summary3"])) for row in rows]
     answers = [Prediction(text=row["summary1"]) for row in rows]
-    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])
+    names = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+    scorer = RougeScorer(names, use_stemmer=True)
     theirs = [scorer.score_multi(record.answers, row["summary1"]) for record, row in zip(records, rows, strict=True)]
-    for name in ("rouge1", "rouge2", "rougeL"):
-        metric = load_metric(name, Facts(kind="summarization", language="en"), records)
+    for name in names:
+        metric = load_metric(f"{name}:stem=yes", Facts(kind="summarization", language="en"), records)
         found = metric.statistics(answers, records)[:, 0]
         assert np.allclose(found, [score[name].fmeasure for score in theirs], atol=1e-9, rtol=0)
 
@@ -41,9 +42,11 @@ def test_bleu_and_chrf_on_translations(data_folder: Folder, pair: str, tokenizer
         (folder / f"generaltest2022.{pair}.ref.{which}.{target}").read_text(encoding="utf-8").split("\n")[:1000]
         for which in "AB"
     )
-    found = text_score(second, first, ["bleu", "chrf"])["metrics"]
+    found = text_score(second, first, ["bleu", "chrf", "chrf++"])["metrics"]
     assert f"tok:{tokenizer}|" in found["bleu"]["signature"]
     wanted = BLEU(tokenize=tokenizer).corpus_score(second, [first]).score
     assert found["bleu"]["value"] == pytest.approx(wanted, abs=1e-9)
     assert found["chrf"]["value"] == pytest.approx(CHRF().corpus_score(second, [first]).score, abs=1e-9)
+    wanted_words = CHRF(word_order=2).corpus_score(second, [first]).score
+    assert found["chrf++"]["value"] == pytest.approx(wanted_words, abs=1e-9)
     assert found["bleu"]["lower"] < wanted < found["bleu"]["upper"]

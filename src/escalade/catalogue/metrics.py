@@ -61,6 +61,22 @@ class MetricCard:
         return {option.name: option.default for option in self.options} | dict(self.chosen)
 
 
+_LIN = "Lin 2004, ROUGE: A package for automatic evaluation of summaries"
+_LI = "Li et al. 2016, A diversity-promoting objective function for neural conversation models"
+_GRAMS = Option("n", "words of an n-gram", "4", ("1", "2", "3", "4"))
+_NO_YES = ("no", "yes")
+_WORDS = Option("tok", "how words are told apart; auto: by script", "auto", ("auto", "latin", "words", "characters"))
+_ROUGE = (
+    Option("stem", "Porter's stems in place of words of more than three letters", "no", _NO_YES),
+    _WORDS,
+    Option("of", "what is reported", "f1", ("f1", "precision", "recall")),
+)
+_BLEU = (
+    Option("tok", "sacrebleu's tokenizer; auto: by script", "auto", ("auto", "13a", "intl", "zh", "char", "none")),
+    Option("smooth", "what an order without a match gets", "exp", ("exp", "floor", "add-k", "none")),
+    Option("value", "of floor (0.1) and add-k (1)", ""),
+)
+
 _CARDS = (
     MetricCard(
         name="macro_f1",
@@ -92,11 +108,33 @@ _CARDS = (
         low=-1.0,
     ),
     MetricCard(
+        name="relation_f1",
+        what="F1 over all relations; rows without one count where one is claimed",
+        kinds=("relation-extraction",),
+        paper="Hendrickx et al. 2010, SemEval-2010 Task 8; Zhang et al. 2017, Position-aware attention",
+        path="escalade.evaluate.metrics.labels:RelationF1",
+        options=(
+            Option("none", "the label that says there is no relation; left out: other, no_relation, none, NA", ""),
+        ),
+        usual=False,
+    ),
+    MetricCard(
+        name="ece",
+        what="how far the labels' probabilities are from how often they are right; less is better",
+        kinds=LABELS,
+        paper="Guo et al. 2017, On calibration of modern neural networks",
+        path="escalade.evaluate.metrics.calibration:ECE",
+        rising=False,
+        options=(Option("bins", "of equal width", "15"),),
+        usual=False,
+    ),
+    MetricCard(
         name="entity_f1",
         what="F1 over whole entities: span and type must both be right",
         kinds=TAGS,
         paper="Tjong Kim Sang & De Meulder 2003, Introduction to the CoNLL-2003 shared task",
         path="escalade.evaluate.metrics.entities:EntityF1",
+        options=(Option("mode", "what is an entity, and when it is found", "conll", ("conll", "strict", "relaxed")),),
     ),
     MetricCard(
         name="tag_accuracy",
@@ -111,6 +149,11 @@ _CARDS = (
         kinds=TEXTS,
         paper="Rajpurkar et al. 2016, SQuAD: 100,000+ questions for machine comprehension of text",
         path="escalade.evaluate.metrics.answers:TokenF1",
+        options=(
+            Option(
+                "match", "which shared words count: all, or the longest stretch as in CMRC", "bag", ("bag", "stretch")
+            ),
+        ),
     ),
     MetricCard(
         name="exact_match",
@@ -123,22 +166,25 @@ _CARDS = (
         name="rougeL",
         what="longest common subsequence of words with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:RougeL",
+        options=_ROUGE,
     ),
     MetricCard(
         name="rouge1",
         what="words shared with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:Rouge1",
+        options=_ROUGE,
     ),
     MetricCard(
         name="rouge2",
         what="pairs of words shared with the reference, as F1",
         kinds=TEXTS,
-        paper="Lin 2004, ROUGE: A package for automatic evaluation of summaries",
+        paper=_LIN,
         path="escalade.evaluate.metrics.rouge:Rouge2",
+        options=_ROUGE,
     ),
     MetricCard(
         name="chrf",
@@ -155,6 +201,107 @@ _CARDS = (
         paper="Papineni et al. 2002, BLEU; Post 2018, A call for clarity in reporting BLEU scores",
         path="escalade.evaluate.metrics.bleu:Bleu",
         high=100.0,
+        options=(*_BLEU, Option("effective", "leave out orders that the answers are too short for", "no", _NO_YES)),
+    ),
+    MetricCard(
+        name="rougeLsum",
+        what="longest common subsequences line by line, their union, as F1",
+        kinds=TEXTS,
+        paper=_LIN,
+        path="escalade.evaluate.metrics.rouge:RougeLSum",
+        options=_ROUGE,
+        usual=False,
+    ),
+    MetricCard(
+        name="rougeL_substring",
+        what="longest stretch of words, side by side, shared with the reference, as F1; stricter than ROUGE-L",
+        kinds=TEXTS,
+        paper=_LIN,
+        path="escalade.evaluate.metrics.rouge:RougeLSubstring",
+        options=_ROUGE,
+        usual=False,
+    ),
+    MetricCard(
+        name="sentence_bleu",
+        what="mean of each answer's BLEU, orders that it is too short for left out",
+        kinds=TEXTS,
+        paper="Chen & Cherry 2014, A systematic comparison of smoothing techniques for sentence-level BLEU",
+        path="escalade.evaluate.metrics.bleu:SentenceBleu",
+        high=100.0,
+        options=(*_BLEU, Option("effective", "leave out orders that an answer is too short for", "yes", _NO_YES)),
+        usual=False,
+    ),
+    MetricCard(
+        name="chrf++",
+        what="chrF with words and pairs of words beside the letters",
+        kinds=TEXTS,
+        paper="Popović 2017, chrF++: words helping character n-grams",
+        path="escalade.evaluate.metrics.chrf:ChrFPlusPlus",
+        high=100.0,
+        usual=False,
+    ),
+    MetricCard(
+        name="ter",
+        what="edits per word of the reference, a moved run of words being one; less is better",
+        kinds=TEXTS,
+        paper="Snover et al. 2006, A study of translation edit rate with targeted human annotation",
+        path="escalade.evaluate.metrics.ter:TER",
+        rising=False,
+        high=100.0,
+        options=(Option("tok", "how words are told apart", "auto", ("auto", "tercom", "characters")),),
+        usual=False,
+    ),
+    MetricCard(
+        name="meteor",
+        what="words matched by form or stem, recall weighted nine times, with a penalty for another order; no synonyms",
+        kinds=TEXTS,
+        paper="Banerjee & Lavie 2005, METEOR: An automatic metric for MT evaluation",
+        path="escalade.evaluate.metrics.meteor:Meteor",
+        usual=False,
+    ),
+    MetricCard(
+        name="distinct1",
+        what="different words of all answers, per word",
+        kinds=TEXTS,
+        paper=_LI,
+        path="escalade.evaluate.metrics.generated:Distinct1",
+        usual=False,
+    ),
+    MetricCard(
+        name="distinct2",
+        what="different pairs of words of all answers, per pair",
+        kinds=TEXTS,
+        paper=_LI,
+        path="escalade.evaluate.metrics.generated:Distinct2",
+        usual=False,
+    ),
+    MetricCard(
+        name="repetition",
+        what="share of n-grams that the same answer has had before; less is better",
+        kinds=TEXTS,
+        paper="Welleck et al. 2020, Neural text generation with unlikelihood training",
+        path="escalade.evaluate.metrics.generated:Repetition",
+        rising=False,
+        options=(_GRAMS,),
+        usual=False,
+    ),
+    MetricCard(
+        name="length_ratio",
+        what="words of the answers per word of the references; 1 is as long",
+        kinds=TEXTS,
+        paper="Post 2018, A call for clarity in reporting BLEU scores",
+        path="escalade.evaluate.metrics.generated:LengthRatio",
+        high=2.0,
+        usual=False,
+    ),
+    MetricCard(
+        name="copy_rate",
+        what="share of the answers' n-grams that stand in the input",
+        kinds=TEXTS,
+        paper="See et al. 2017, Get to the point: summarization with pointer-generator networks",
+        path="escalade.evaluate.metrics.generated:CopyRate",
+        options=(_GRAMS,),
+        usual=False,
     ),
 )
 

@@ -14,14 +14,14 @@ from escalade.cli.runs import open_project
 from escalade.climb.compare import compare
 from escalade.errors import BadInput
 from escalade.evaluate import Comparison, text_compare
-from escalade.evaluate.read_texts import read_pair, read_texts
+from escalade.evaluate.read_texts import read_several, read_texts, source
 
 
 @click.command(help="help.compare")
 @click.argument("names", nargs=-1, required=True, metavar="A B...")
 @click.option("--metric", "metrics", multiple=True, help="help.compare_metric")
-@click.option("--references", type=click.Path(path_type=Path), help="help.compare_references")
-@click.option("--groups", type=click.Path(path_type=Path), help="help.compare_groups")
+@click.option("--references", multiple=True, help="help.compare_references")
+@click.option("--groups", help="help.compare_groups")
 @click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--task", help="help.task")
 @click.option("--project", "root", type=click.Path(path_type=Path), default=Path("."), help="help.project")
@@ -29,8 +29,8 @@ from escalade.evaluate.read_texts import read_pair, read_texts
 def command(
     names: tuple[str, ...],
     metrics: tuple[str, ...],
-    references: Path | None,
-    groups: Path | None,
+    references: tuple[str, ...],
+    groups: str | None,
     language: str | None,
     task: str | None,
     root: Path,
@@ -39,7 +39,7 @@ def command(
     """Differences are those of B, and of each further one, minus A, in the metric's own units."""
     if len(names) < 2:
         raise BadInput("cli.need_two", place=names[0])
-    if references is None:
+    if not references:
         space = open_project(root)
         data = open_task(root, task, console.ConsoleReporter(quiet=True)).steps.data.train.digest if task else None
         found = compare(space, names, metrics, data)
@@ -53,12 +53,13 @@ def command(
 
 
 def _texts(
-    names: Sequence[str], references: Path, groups: Path | None, metrics: Sequence[str], language: str | None
+    names: Sequence[str], references: Sequence[str], groups: str | None, metrics: Sequence[str], language: str | None
 ) -> list[Comparison]:
     """Files of predictions, each read beside the references."""
-    read = {name: read_pair(Path(name), references) for name in names}
+    wanted_from = [source(each) for each in references]
+    read = {name: read_several(source(name), wanted_from) for name in names}
     wanted = next(iter(read.values()))[1]
-    grouped = read_texts(groups) if groups else None
+    grouped = read_texts(*source(groups)) if groups else None
     return text_compare({name: said for name, (said, _) in read.items()}, wanted, metrics, language, groups=grouped)
 
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from escalade import evaluate
+from escalade.catalogue.metrics import card
 from escalade.cli import console
-from escalade.evaluate.read_texts import read_pair
+from escalade.evaluate.read_texts import read_several, source
+
+_WORST = 20
+_WIDTH = 60
+"""Characters of a text shown in a table."""
 
 
 @click.command(help="help.score")
 @click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
-@click.option("--predictions", type=click.Path(path_type=Path), required=True, help="help.score_predictions")
-@click.option("--references", type=click.Path(path_type=Path), required=True, help="help.score_references")
+@click.option("--predictions", required=True, help="help.score_predictions")
+@click.option("--references", required=True, multiple=True, help="help.score_references")
 @click.option("--lang", "--language", "language", help="help.score_language")
+@click.option("--items", is_flag=True, help="help.score_items")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
-def command(metrics: str, predictions: Path, references: Path, language: str | None, as_json: bool) -> None:
-    """Scores one file against another."""
-    said, wanted = read_pair(predictions, references)
-    found = evaluate.text_score(said, wanted, [m.strip() for m in metrics.split(",") if m.strip()], language)
+def command(
+    metrics: str, predictions: str, references: tuple[str, ...], language: str | None, items: bool, as_json: bool
+) -> None:
+    """Scores one file against another, or several."""
+    said, wanted = read_several(source(predictions), [source(each) for each in references])
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    found = evaluate.text_score(said, wanted, names, language, items=items)
     if as_json:
         console.print_json(found)
         return
@@ -28,3 +38,24 @@ def command(metrics: str, predictions: Path, references: Path, language: str | N
     console.print_table(
         console.headings("headings.metric", "headings.value", "headings.signature"), rows, f"n = {found['n']}"
     )
+    if items:
+        _print_worst(found["items"], said, wanted)
+
+
+def _print_worst(items: Mapping[str, Sequence[float]], said: Sequence[str], wanted: Sequence[Sequence[Any]]) -> None:
+    """The rows that the first metric likes least, with the values of all metrics."""
+    first, values = next(iter(items.items()))
+    sign = 1 if card(first).rising else -1
+    worst = sorted(range(len(said)), key=lambda row: (sign * values[row], row))[:_WORST]
+    rows = [
+        [row + 1, *(f"{each[row]:.4f}" for each in items.values()), _short(said[row]), _short(wanted[row][0])]
+        for row in worst
+    ]
+    row, answer, reference = console.headings("headings.row", "headings.answer", "headings.reference")
+    console.print_table([row, *items, answer, reference], rows)
+
+
+def _short(text: str) -> str:
+    """One line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -1,7 +1,9 @@
 """Evaluation: metrics, intervals, paired tests, and the bound that a verdict rests on. No torch."""
 
 from escalade.evaluate.comparison import Comparison, compare, corrected, slices_of
-from escalade.evaluate.metric import Metric, Statistics, load_metric, statistics_of
+from escalade.evaluate.corpus import Corpus
+from escalade.evaluate.metric import Metric, Statistics, details_of, load_metric, statistics_of
+from escalade.evaluate.metrics.labels import confusion
 from escalade.evaluate.power import Provable, items_needed, provable, score_needed
 from escalade.evaluate.proof import passes
 from escalade.evaluate.score import evaluate_all, load_statistics, save_statistics, score
@@ -19,15 +21,18 @@ from escalade.evaluate.text_score import text_compare, text_score
 
 __all__ = [
     "Comparison",
+    "Corpus",
     "Interval",
     "Metric",
     "Paired",
     "Provable",
     "Statistics",
     "compare",
+    "confusion",
     "corrected",
     "decision_bound",
     "design_effect",
+    "details_of",
     "evaluate_all",
     "interval",
     "items_needed",

@@ -8,9 +8,10 @@ product, and bootstrap, interval and paired test are written once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from escalade.catalogue.metrics import fitting
 from escalade.errors import BadInput
+from escalade.evaluate.corpus import Corpus
 from escalade.protocols import Prediction
-from escalade.records import Question, Record, output_text
+from escalade.records import Record
 from escalade.values import Facts, Kind
 
 Matrix = NDArray[np.float64]
@@ -37,6 +39,8 @@ class Setting:
     """Every option of the card with its value."""
     helper: Any = None
     """What the card says the metric needs (an encoder, a judge); None for the others."""
+    corpus: Corpus | None = None
+    """What several metrics of one call share of their texts; None where a metric stands alone."""
 
 
 class Metric(Protocol):
@@ -95,13 +99,13 @@ def means(values: Sequence[float]) -> Matrix:
     return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])
 
 
-def references_of(record: Record) -> tuple[str, ...]:
-    """The texts a prediction may equal; a question without answers accepts the empty one."""
-    return (record.answers or ("",)) if isinstance(record, Question) else (output_text(record),)
-
-
 def load_metric(
-    name: str, facts: Facts, records: Sequence[Record] = (), place: object = "", helper: Any = None
+    name: str,
+    facts: Facts,
+    records: Sequence[Record] = (),
+    place: object = "",
+    helper: Any = None,
+    corpus: Corpus | None = None,
 ) -> Metric:
     """The metric of that name, with its options, for one task.
 
@@ -111,33 +115,53 @@ def load_metric(
         records: Those that will be scored; may be left out where statistics are at hand already.
         place: Where the name was given; named in errors.
         helper: What the metric's card says it needs.
+        corpus: Of the predictions and records, where several metrics share it.
 
     Raises:
         BadInput: There is no such metric or option, or it does not fit the task's kind.
     """
     card = fitting(name, facts.kind, place)
     module, _, cls = card.path.partition(":")
-    metric: Metric = getattr(import_module(module), cls)(Setting(facts, records, card.settings(), helper))
+    metric: Metric = getattr(import_module(module), cls)(Setting(facts, records, card.settings(), helper, corpus))
     metric.name = card.name
     return metric
 
 
 def statistics_of(
-    name: str, predictions: Sequence[Prediction], records: Sequence[Record], facts: Facts, helper: Any = None
+    name: str,
+    predictions: Sequence[Prediction],
+    records: Sequence[Record],
+    facts: Facts,
+    helper: Any = None,
+    corpus: Corpus | None = None,
 ) -> Statistics:
-    """Computes one metric's statistics; ``helper`` is what its card says it needs.
+    """Computes one metric's statistics.
+
+    Args:
+        name: As ``catalogue.metrics.card`` reads it.
+        predictions: One per record.
+        records: With what is wanted.
+        facts: Of the task.
+        helper: What the metric's card says it needs.
+        corpus: Of these predictions and records, where several metrics share it.
 
     Raises:
         BadInput: The metric is unknown or unfit, the lengths differ, nothing is there to score, a prediction lacks
             what its kind needs, or a value is not finite.
     """
     check(predictions, records, facts.kind)
-    metric = load_metric(name, facts, records, helper=helper)
+    metric = load_metric(name, facts, records, helper=helper, corpus=corpus)
     rows = metric.statistics(predictions, records)
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise BadInput("evaluate.not_finite", place=name, row=int(finite.argmin()) + 1)
     return Statistics(metric, rows)
+
+
+def details_of(found: Statistics) -> dict[str, float]:
+    """Further numbers of a metric over all items, by name; none where it has no ``details``."""
+    details: Callable[[Matrix], dict[str, float]] | None = getattr(found.metric, "details", None)
+    return details(found.rows.sum(0)) if details else {}
 
 
 def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Kind) -> None:
@@ -151,12 +175,12 @@ def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Ki
     if not records:
         raise BadInput("evaluate.nothing")
     field = answer_field(kind)
-    for prediction, record in zip(predictions, records, strict=True):
+    for row, (prediction, record) in enumerate(zip(predictions, records, strict=True), start=1):
         if getattr(prediction, field) is None:
             raise BadInput("evaluate.prediction_missing", place=record.id, field=field, kind=kind)
-        numbers = [*(prediction.probabilities or {}).values(), *(prediction.logprobs or ())]
-        if any(math.isnan(number) for number in numbers):
-            raise BadInput("evaluate.not_finite", place=record.id, row=records.index(record) + 1)
+        numbers = chain((prediction.probabilities or {}).values(), prediction.logprobs or ())
+        if any(map(math.isnan, numbers)):
+            raise BadInput("evaluate.not_finite", place=record.id, row=row)
 
 
 def answer_field(kind: Kind) -> str:

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from escalade.errors import BadInput
 _TABLES = {".csv": ",", ".tsv": "\t"}
 Row = tuple[str, Any]
 """Where a row stands, and what it holds."""
+Source = tuple[Path, str | None]
+"""A file, and the key or column of its texts."""
 
 
 def read_pair(
@@ -31,18 +33,41 @@ def read_pair(
     Raises:
         BadInput: A file cannot be read, a row holds no text, or the files differ in length.
     """
-    found = read_texts(predictions, key)
-    wanted = read_references(references, reference_key or key)
-    if len(found) != len(wanted):
-        raise BadInput(
-            "evaluate.counts_differ",
-            place=f"{predictions}, {references}",
-            a=predictions,
-            rows_a=len(found),
-            b=references,
-            rows_b=len(wanted),
-        )
+    return read_several((predictions, key), [(references, reference_key or key)])
+
+
+def read_several(predictions: Source, references: Sequence[Source]) -> tuple[list[str], list[list[str]]]:
+    """Reads predictions, and references from several places: each row has those of all of them.
+
+    Args:
+        predictions: A file, and the key or column of its texts.
+        references: The same, each with one text or a list of texts per row, in the order of the predictions.
+
+    Raises:
+        BadInput: As for :func:`read_pair`.
+    """
+    found = read_texts(*predictions)
+    wanted: list[list[str]] = [[] for _ in found]
+    for file, key in references:
+        rows = read_references(file, key)
+        if len(found) != len(rows):
+            raise BadInput(
+                "evaluate.counts_differ",
+                place=f"{predictions[0]}, {file}",
+                a=predictions[0],
+                rows_a=len(found),
+                b=file,
+                rows_b=len(rows),
+            )
+        for row, texts in zip(wanted, rows, strict=True):
+            row += texts
     return found, wanted
+
+
+def source(said: str) -> Source:
+    """``rows.csv:answer`` as a file and the key or column in it; a file of that very name goes before."""
+    path, colon, key = said.rpartition(":")
+    return (Path(said), None) if not colon or not key or Path(said).exists() else (Path(path), key)
 
 
 def read_texts(file: Path, key: str | None = None) -> list[str]:

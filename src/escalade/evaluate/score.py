@@ -10,7 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from escalade.catalogue.metrics import metrics_for
 from escalade.errors import BadInput
-from escalade.evaluate.metric import Matrix, Statistics, is_empty, statistics_of
+from escalade.evaluate.corpus import Corpus
+from escalade.evaluate.metric import Matrix, Statistics, answer_field, is_empty, statistics_of
 from escalade.evaluate.statistics import interval
 from escalade.protocols import Prediction
 from escalade.records import Record, groups_of
@@ -89,9 +90,11 @@ def evaluate_all(
         raise BadInput("evaluate.no_metric", place=facts.kind, kind=facts.kind)
     scores: list[Score] = []
     statistics: dict[str, Matrix] = {}
+    corpus = Corpus(predictions, records) if answer_field(facts.kind) == "text" else None
     for name in names:
-        found, statistics[name] = score(name, predictions, records, facts, split, seed, confidence)
-        scores.append(found)
+        found = statistics_of(name, predictions, records, facts, corpus=corpus)
+        scores.append(scored(found, records, facts, split, seed, confidence))
+        statistics[name] = found.rows
     return tuple(scores), statistics, sum(is_empty(prediction, facts.kind) for prediction in predictions)
 
 

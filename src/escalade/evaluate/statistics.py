@@ -263,6 +263,9 @@ class _Sample:
         self.low, self.high = low, high
         self.signed = signed
         self.estimate = float(value(clusters.total))
+        if self.estimate > high and not signed:
+            # Some metrics (edits per word) have no greatest value, and their cards name the usual one.
+            self.high = float(value(clusters.sums).max())
         self._without, self._counts = left_out(clusters, value)
 
     def bounds(self, error: float, resamples: int, seed: int) -> tuple[float, float, Method]:

@@ -9,8 +9,10 @@ from typing import Any
 from escalade.catalogue.metrics import MetricCard, card, metrics_for
 from escalade.errors import BadInput
 from escalade.evaluate.comparison import Comparison, compare, corrected, slice_lengths
-from escalade.evaluate.metric import statistics_of
+from escalade.evaluate.corpus import Corpus
+from escalade.evaluate.metric import Statistics, details_of, statistics_of
 from escalade.evaluate.score import scored
+from escalade.evaluate.script import LANGUAGES
 from escalade.protocols import Prediction
 from escalade.records import Question
 from escalade.values import Facts, Kind
@@ -24,6 +26,7 @@ def text_score(
     metrics: Sequence[str] = (),
     language: str | None = None,
     *,
+    items: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -32,43 +35,66 @@ def text_score(
     Args:
         predictions: The texts to score.
         references: For each, its reference or references.
-        metrics: Names of metrics of texts; all of them where left out.
+        metrics: Names of metrics of texts, with options; the usual ones where left out.
         language: ISO 639-1 code of the references; judged by their script where left out.
+        items: Give the value of each row too.
         confidence: Of the intervals.
         seed: Seed of the resamples.
 
     Returns:
-        ``{"n", "empty", "metrics": {name: {"value", "lower", "upper", "signature"}}, "seconds"}``.
+        ``{"n", "empty", "metrics": {name: {"value", "lower", "upper", "signature", ...}}, "seconds"}``: further
+        numbers of a metric stand beside its value, as precision and recall; ``seconds`` is the time it took to split
+        and compare the texts, without the resampling of intervals. With ``items`` also ``"items": {name: [value of
+        each row]}``.
 
     Raises:
-        BadInput: The lengths differ, nothing is there, a row has no reference, or a metric does not compare texts.
+        BadInput: The lengths differ, nothing is there, a row has no reference or is no text, the language is unknown,
+            or a metric does not compare texts.
     """
-    begun = time.perf_counter()
     if len(predictions) != len(references):
         raise BadInput(
             "evaluate.lengths_differ", place="predictions", predictions=len(predictions), records=len(references)
         )
-    names = tuple(metrics) or metrics_for(_KIND, usual=True)
-    for name in names:
-        _of_texts(name)
+    names = _names(metrics)
     records = [_record(row, given) for row, given in enumerate(references, start=1)]
-    answers = [Prediction(text=text) for text in predictions]
-    facts = Facts(kind=_KIND, language=language or "und")
-    found: dict[str, dict[str, Any]] = {}
-    for name in names:
-        score = scored(statistics_of(name, answers, records, facts), records, facts, "test", seed, confidence)
-        found[name] = {
-            "value": score.value,
-            "lower": score.lower,
-            "upper": score.upper,
-            "signature": score.signature,
-        }
-    return {
+    answers = [Prediction(text=_text(f"predictions, {row}", text)) for row, text in enumerate(predictions, start=1)]
+    facts = Facts(kind=_KIND, language=_code(language))
+    corpus = Corpus(answers, records)
+    begun = time.perf_counter()
+    found = {name: statistics_of(name, answers, records, facts, corpus=corpus) for name in names}
+    seconds = time.perf_counter() - begun
+    document: dict[str, Any] = {
         "n": len(answers),
         "empty": sum(not text.strip() for text in predictions),
-        "metrics": found,
-        "seconds": time.perf_counter() - begun,
+        "metrics": {name: _entry(each, records, facts, seed, confidence) for name, each in found.items()},
+        "seconds": seconds,
     }
+    if items:
+        document["items"] = {name: each.metric.value(each.rows).tolist() for name, each in found.items()}
+    return document
+
+
+def _names(metrics: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(metrics)) or metrics_for(_KIND, usual=True)
+    for name in names:
+        _of_texts(name)
+    return names
+
+
+def _entry(
+    found: Statistics, records: Sequence[Question], facts: Facts, seed: int, confidence: float
+) -> dict[str, Any]:
+    score = scored(found, records, facts, "test", seed, confidence)
+    entry = {"value": score.value, "lower": score.lower, "upper": score.upper, "signature": score.signature}
+    return entry | details_of(found)
+
+
+def _code(language: str | None) -> str:
+    """``zh-CN`` as ``zh``."""
+    code = (language or "und").replace("_", "-").partition("-")[0].lower()
+    if code not in LANGUAGES:
+        raise BadInput("evaluate.language_unknown", place="language", given=language)
+    return code
 
 
 def text_compare(
@@ -98,7 +124,7 @@ def text_compare(
     Raises:
         BadInput: As for :func:`text_score`.
     """
-    facts = Facts(kind=_KIND, language=language or "und")
+    facts = Facts(kind=_KIND, language=_code(language))
     records = [_record(row, given) for row, given in enumerate(references, start=1)]
     for name, texts in predictions.items():
         if len(texts) != len(records):
@@ -138,7 +164,15 @@ def _of_texts(name: str) -> MetricCard:
 
 def _record(row: int, given: str | Sequence[str]) -> Question:
     """References as the accepted answers of a question, the one record that can hold several."""
-    references = (given,) if isinstance(given, str) else tuple(given)
+    several = given if isinstance(given, list | tuple) else (given,)
+    references = tuple(_text(f"references, {row}", text) for text in several)
     if not references:
         raise BadInput("evaluate.no_references", place=row)
     return Question(id=str(row), question="", context="", answers=references)
+
+
+def _text(place: str, given: Any) -> str:
+    """The text itself; what tables put for an empty cell (NaN) is none."""
+    if not isinstance(given, str):
+        raise BadInput("evaluate.row_no_text", place=place, found=repr(given)[:60])
+    return given

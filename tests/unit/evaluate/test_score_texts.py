@@ -10,7 +10,7 @@ import pytest
 
 from escalade.errors import BadInput
 from escalade.evaluate import text_score
-from escalade.evaluate.read_texts import read_pair, read_references, read_texts
+from escalade.evaluate.read_texts import read_pair, read_references, read_several, read_texts, source
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -25,6 +25,7 @@ def test_scores_of_texts() -> None:
     rouge = found["metrics"]["rouge1"]
     assert rouge["value"] == pytest.approx(8 / 9) and rouge["lower"] < rouge["value"] < rouge["upper"]
     assert "tok:latin" in rouge["signature"]
+    assert set(rouge) == {"value", "lower", "upper", "signature", "f1", "precision", "recall"}
     json.dumps(found, allow_nan=False)
 
 
@@ -79,6 +80,18 @@ def test_pairs_must_match(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         read_pair(one, short, "said")
     assert "one.jsonl holds 2 texts" in caught.value.cause and "short.txt holds 1" in caught.value.cause
+
+
+def test_references_from_several_places(tmp_path: Path) -> None:
+    table = written(tmp_path / "rows.csv", "said,a,b\nx,1,2\ny,3,4\n")
+    lists = written(tmp_path / "more.jsonl", '["5", "6"]\n"7"\n')
+    assert source(f"{table}:said") == (table, "said") and source(str(table)) == (table, None)
+    found = read_several((table, "said"), [(table, "a"), (table, "b"), (lists, None)])
+    assert found == (["x", "y"], [["1", "2", "5", "6"], ["3", "4", "7"]])
+    odd = written(tmp_path / "odd:name", "one\n")
+    assert source(str(odd)) == (odd, None), "a file of that very name goes before"
+    with pytest.raises(BadInput, match="rows.csv holds 2 texts"):
+        read_several((table, "said"), [(odd, None)])
 
 
 @pytest.mark.parametrize(

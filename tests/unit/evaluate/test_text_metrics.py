@@ -11,7 +11,8 @@ from escalade.protocols import Prediction
 from escalade.records import Chat, Message, Pair, Question, Record
 from escalade.values import Facts, Kind
 
-TEXTS = ("rouge1", "rouge2", "rougeL", "bleu", "chrf", "exact_match", "token_f1")
+OUT_OF_100 = ("bleu", "sentence_bleu", "chrf", "chrf++")
+TEXTS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "rougeL_substring", "exact_match", "token_f1", *OUT_OF_100)
 
 
 def value(name: str, answer: str, *references: str, language: str = "und", kind: Kind = "generation") -> float:
@@ -68,10 +69,20 @@ def test_bleu_and_chrf_on_a_worked_example() -> None:
     ],
 )
 def test_equal_texts_of_any_script_score_full(name: str, text: str) -> None:
-    top = 100 if name in ("bleu", "chrf") else 1
+    top = 100 if name in OUT_OF_100 else 1
     assert value(name, text, text) == pytest.approx(top)
     assert value(name, "", text) == 0
     assert value(name, "  \n", text) == 0
+
+
+def test_a_tokenizer_may_be_named() -> None:
+    text = "été à la plage"
+    assert value("rouge1:tok=words", "été", text) == pytest.approx(2 / 5)
+    # Of été the reference implementation leaves a t, of à nothing.
+    assert value("rouge1:tok=latin", "été", text) == pytest.approx(2 / 4)
+    assert value("rouge1:tok=characters", "今天", "今晚") == pytest.approx(1 / 2)
+    assert value("bleu:tok=char", "今天很冷", "今天很冷") == pytest.approx(100)
+    assert value("ter", "今天很冷", "今天很热") == pytest.approx(25)
 
 
 def test_tokenizer_follows_the_references_and_is_printed() -> None:

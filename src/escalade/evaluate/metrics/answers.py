@@ -10,9 +10,9 @@ import re
 import string
 from collections import Counter
 
+from escalade.evaluate.common import substring
 from escalade.evaluate.metric import Setting
-from escalade.evaluate.metrics.rouge import f1
-from escalade.evaluate.metrics.texts import MeanOverItems
+from escalade.evaluate.metrics.texts import MeanOverItems, f1
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -51,14 +51,24 @@ class ExactMatch(_Answers):
 
 
 class TokenF1(_Answers):
-    """F1 of the words shared with the nearest accepted answer."""
+    """F1 of the words shared with the nearest accepted answer.
+
+    With ``match=stretch`` only the longest stretch that both have counts, as in CMRC 2018 (Cui et al. 2019).
+    """
 
     name = "token_f1"
     describes = "f1|average:item"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._stretch = setting.options.get("match") == "stretch"
+        if self._stretch:
+            self.signature += "|match:stretch"
 
     def similarity(self, answer: str, reference: str) -> float:
         """F1 of the words; two answers that normalise to nothing are equal."""
         found, wanted = self.words(answer), self.words(reference)
         if not found or not wanted:
             return float(found == wanted)
-        return f1((Counter(found) & Counter(wanted)).total(), len(found), len(wanted))
+        shared = substring(found, wanted) if self._stretch else (Counter(found) & Counter(wanted)).total()
+        return f1(shared, len(found), len(wanted))

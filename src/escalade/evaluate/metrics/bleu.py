@@ -1,29 +1,29 @@
-"""Corpus BLEU (Papineni et al. 2002) as sacrebleu computes it (Post 2018), with exponential smoothing."""
+"""BLEU (Papineni et al. 2002) as sacrebleu computes it (Post 2018): of a corpus, and averaged over its sentences."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
-from operator import or_
+from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.metric import Matrix, Setting, ratio, references_of
-from escalade.evaluate.script import is_chinese, style_of
+from escalade.errors import BadInput
+from escalade.evaluate.bleu_tokens import splitting, tokenizer_of
+from escalade.evaluate.corpus import Coded, Corpus, Numbers, Ragged, corpus_of, references_of
+from escalade.evaluate.grams import gram_counts, shared_grams
+from escalade.evaluate.metric import Matrix, Setting, means, ratio
 from escalade.protocols import Prediction
 from escalade.records import Record
 
-_ORDERS = 4
-_Grams = Counter[tuple[str, ...]]
+_ORDERS = (1, 2, 3, 4)
+_SMOOTHING = {"exp": None, "floor": 0.1, "add-k": 1.0, "none": None}
+"""Each way to smooth with its usual value (Chen & Cherry 2014)."""
 
 
 class Bleu:
     """Statistics: length, reference length, matches and n-grams of each order; 10 columns.
 
-    The script of the references chooses the tokenizer: ``zh`` for Chinese, ``char`` for other scripts without blanks,
-    ``13a`` for all others. Of several references the length nearest to the answer's counts.
+    The script of the references chooses the tokenizer where none is named: ``zh`` for Chinese, ``char`` for other
+    scripts without blanks, ``13a`` for all others. Of several references the length nearest to the answer's counts.
     """
 
     name = "bleu"
@@ -31,112 +31,136 @@ class Bleu:
     high = 100.0
 
     def __init__(self, setting: Setting) -> None:
-        tokenizer = tokenizer_of(
-            [text for record in setting.records for text in references_of(record)], setting.facts.language
+        options = {"tok": "auto", "smooth": "exp", "value": "", "effective": "no"} | dict(setting.options)
+        references = [references_of(record) for record in setting.records]
+        self._tokenizer = options["tok"]
+        if self._tokenizer == "auto":
+            self._tokenizer = tokenizer_of([text for given in references for text in given], setting.facts.language)
+        self._smooth, self._smoothing = options["smooth"], _value(options["smooth"], options["value"])
+        self._effective = options["effective"] == "yes"
+        smooth = self._smooth if self._smoothing is None else f"{self._smooth}[{self._smoothing:.2f}]"
+        self.signature = (
+            f"nrefs:{number_of_references(references)}|case:mixed|eff:{options['effective']}"
+            f"|tok:{self._tokenizer}|smooth:{smooth}"
         )
-        self._tokens = _TOKENIZERS[tokenizer]
-        self.signature = f"case:mixed|eff:no|tok:{tokenizer}|smooth:exp"
+        self._shared = setting.corpus
 
     def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
         """Shape (n, 10)."""
-        rows = []
-        for prediction, record in zip(predictions, records, strict=True):
-            rows.append(self._row(prediction.text or "", references_of(record)))
-        return np.array(rows, dtype=np.float64).reshape(-1, 2 + 2 * _ORDERS)
+        corpus = corpus_of(self._shared, predictions, records)
+        found = corpus.split(self._tokenizer, lambda: splitting(self._tokenizer))
+        matches = shared_grams(found.answers, _by_place(corpus, found), _ORDERS)
+        lengths = found.answers.lengths
+        nearest = _nearest(corpus, lengths, found.references.lengths)
+        rows = np.column_stack([lengths, nearest, matches, gram_counts(found.answers, _ORDERS)])
+        return rows.astype(np.float64)
 
     def value(self, sums: Matrix) -> Matrix:
         """Geometric mean of the precisions with the brevity penalty, 0 to 100."""
-        length, wanted = sums[..., 0], sums[..., 1]
-        matches, grams = sums[..., 2 : 2 + _ORDERS], sums[..., 2 + _ORDERS :]
-        # An order without a match gets 1 / 2^k of one, k counting such orders from the lowest.
-        empty = np.cumsum(matches == 0, axis=-1)
-        precisions = ratio(np.where(matches == 0, 0.5**empty, matches), grams)
-        scored = (grams > 0).all(-1) & (matches > 0).any(-1)
-        mean = np.exp(np.log(np.where(np.expand_dims(scored, -1), precisions, 1.0)).mean(-1))
-        brevity = np.exp(np.minimum(0.0, 1 - ratio(wanted, length)))
-        return np.where(scored, 100 * brevity * mean, 0.0)
+        return bleu(sums, self._smooth, self._smoothing, self._effective)
 
-    def _row(self, answer: str, references: tuple[str, ...]) -> list[int]:
-        tokens = self._tokens(answer)
-        theirs = [self._tokens(reference) for reference in references]
-        wanted = reduce(or_, map(_grams, theirs))
-        matches, total = [0] * _ORDERS, [0] * _ORDERS
-        for gram, count in _grams(tokens).items():
-            total[len(gram) - 1] += count
-            matches[len(gram) - 1] += min(count, wanted.get(gram, 0))
-        nearest = min(map(len, theirs), key=lambda length: (abs(length - len(tokens)), length))
-        return [len(tokens), nearest, *matches, *total]
+    def details(self, sums: Matrix) -> dict[str, float]:
+        """Precision of each order before smoothing, 0 to 100; the brevity penalty; how long the answers are."""
+        precisions = 100 * ratio(sums[2:6], sums[6:10])
+        found = {f"precision{order}": float(each) for order, each in zip(_ORDERS, precisions, strict=True)}
+        lengths = float(ratio(sums[0], sums[1]))
+        return found | {"brevity_penalty": float(_brevity(sums)), "length_ratio": lengths}
 
 
-def tokenizer_of(references: list[str], language: str | None = None) -> str:
-    """Which of sacrebleu's tokenizers fits the script of the references: ``13a``, ``zh`` or ``char``."""
-    if style_of(references, language) != "characters":
-        return "13a"
-    return "zh" if is_chinese(references) else "char"
+class SentenceBleu(Bleu):
+    """Mean of the sentences' BLEU, orders that a sentence is too short for left out. Statistics: (score, 1)."""
+
+    name = "sentence_bleu"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.signature += "|average:item"
+
+    def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
+        """Shape (n, 2)."""
+        return means(super().value(super().statistics(predictions, records)).tolist())
+
+    def value(self, sums: Matrix) -> Matrix:
+        """Mean over the items."""
+        return ratio(sums[..., 0], sums[..., -1])
+
+    def details(self, sums: Matrix) -> dict[str, float]:
+        """None: a mean of sentences has no precisions of its own."""
+        return {}
 
 
-def _grams(tokens: Sequence[str]) -> _Grams:
-    found: _Grams = Counter()
-    for n in range(1, _ORDERS + 1):
-        found.update(zip(*(tokens[i:] for i in range(n)), strict=False))
-    return found
+def bleu(sums: Matrix, smooth: str, smoothing: float | None, effective: bool) -> Matrix:
+    """BLEU of summed statistics, 0 to 100.
+
+    Args:
+        sums: Length, reference length, matches and n-grams of each order, shape (..., 10).
+        smooth: ``exp``: an order without a match gets 1 / 2^k of one, k counting such orders from the lowest;
+            ``floor``: ``smoothing`` of one; ``add-k``: ``smoothing`` is added to matches and n-grams above the first
+            order; ``none``.
+        smoothing: The value that ``floor`` and ``add-k`` need.
+        effective: Leave out the orders that there are no n-grams of; else they make the score 0.
+
+    Returns:
+        Shape (...); 0 where nothing matches.
+    """
+    matches, grams = sums[..., 2:6], sums[..., 6:10]
+    some = (matches > 0).any(-1)
+    if smooth == "add-k":
+        more = np.array([0.0, 1.0, 1.0, 1.0]) * (smoothing or 0.0)
+        matches, grams = matches + more, grams + more
+    # Orders above the first that has no n-grams do not count, even where add-k gives them some.
+    there = np.logical_and.accumulate(grams > 0, axis=-1)
+    none = matches == 0
+    if smooth == "exp":
+        matches = np.where(none, 0.5 ** np.cumsum(none & there, axis=-1), matches)
+    elif smooth == "floor":
+        matches = np.where(none, smoothing or 0.0, matches)
+    counted = there if effective else np.ones_like(there)
+    scored = some & (np.where(there, matches, 0.0) > 0).all(-1, where=counted)
+    known = counted & np.expand_dims(scored, -1)
+    logs = np.log(np.divide(matches, grams, out=np.ones_like(matches, dtype=np.float64), where=known))
+    mean = np.exp(ratio(logs.sum(-1), counted.sum(-1).astype(np.float64)))
+    return np.where(scored, 100 * _brevity(sums) * mean, 0.0)
 
 
-# -- tokenizers, after mteval-v13a and sacrebleu ----------------------------------------------------------------------
-
-_SIGNS = re.compile(r"([ -&(-+/:-@\[-`{-~])")
-"""ASCII signs and the blank; not the apostrophe, comma, hyphen and full stop."""
-_AFTER_NON_DIGIT = re.compile(r"([^0-9])([.,])")
-_BEFORE_NON_DIGIT = re.compile(r"([.,])([^0-9])")
-_DIGIT_HYPHEN = re.compile(r"([0-9])(-)")
-_ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
+def number_of_references(references: Sequence[Sequence[str]]) -> str:
+    """How many references each item has, as signatures print it: ``1``, or ``var`` where it differs."""
+    numbers = {len(given) for given in references} or {1}
+    return str(numbers.pop()) if len(numbers) == 1 else "var"
 
 
-def _western(line: str) -> list[str]:
-    line = _SIGNS.sub(r" \1 ", line)
-    line = _AFTER_NON_DIGIT.sub(r"\1 \2 ", line)
-    line = _BEFORE_NON_DIGIT.sub(r" \1 \2", line)
-    return _DIGIT_HYPHEN.sub(r"\1 \2 ", line).split()
+def _brevity(sums: Matrix) -> Matrix:
+    length, wanted = sums[..., 0], sums[..., 1]
+    penalty = np.exp(np.minimum(0.0, 1 - ratio(wanted, length)))
+    return np.where((length > 0) | (wanted == 0), penalty, 0.0)
 
 
-def _tokens_13a(text: str) -> list[str]:
-    line = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
-    for entity, sign in _ENTITIES:
-        line = line.replace(entity, sign)
-    return _western(f" {line} ")
+def _value(smooth: str, given: str) -> float | None:
+    usual = _SMOOTHING[smooth]
+    if not given:
+        return usual
+    try:
+        value = float(given)
+    except ValueError:
+        value = -1.0
+    if usual is None or not 0 <= value < float("inf"):
+        raise BadInput("evaluate.smoothing_value", place="bleu", given=given, smooth=smooth)
+    return value
 
 
-def _tokens_zh(text: str) -> list[str]:
-    return _western(_CHINESE.sub(r" \g<0> ", text.strip()))
+def _by_place(corpus: Corpus, found: Coded) -> list[Ragged]:
+    """The first reference of every item, the second, and so on; rows are empty where an item has fewer."""
+    most = int(corpus.counts.max(initial=1))
+    if most == 1:
+        return [found.references]
+    starts = np.cumsum(corpus.counts) - corpus.counts
+    empty = Ragged(found.references.codes, np.append(found.references.starts, found.references.starts[-1]))
+    none = len(corpus.owner)
+    return [empty.take(np.where(place < corpus.counts, starts + place, none)) for place in range(most)]
 
 
-def _tokens_char(text: str) -> list[str]:
-    return " ".join(text.rstrip()).split()
-
-
-_TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"13a": _tokens_13a, "zh": _tokens_zh, "char": _tokens_char}
-
-
-def _class_of(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
-    return re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges) + "]")
-
-
-_CHINESE = _class_of(
-    (
-        (0x2001, 0x2A6D),  # sacrebleu means the later extensions (20000 to 2A6D6) here, and takes these: "“…”", arrows
-        (0x2E80, 0x2FDF),  # radicals
-        (0x2FF0, 0x303F),  # structure signs, punctuation
-        (0x3100, 0x312F),  # Bopomofo
-        (0x31A0, 0x31BF),
-        (0x31C0, 0x31EF),  # strokes
-        (0x3200, 0x4DB5),  # enclosed signs, units, extension A
-        (0x4E00, 0x9FBB),
-        (0xF900, 0xFA2D),
-        (0xFA30, 0xFA6A),
-        (0xFA70, 0xFAD9),
-        (0xFE10, 0xFE1F),
-        (0xFE30, 0xFE4F),
-        (0xFF00, 0xFFEF),  # full-width and half-width forms
-    )
-)
-"""The characters sacrebleu 2 sets apart."""
+def _nearest(corpus: Corpus, lengths: Numbers, wanted: Numbers) -> Numbers:
+    """The reference length nearest to the answer's, the shorter of equally near ones."""
+    distance = np.abs(wanted - lengths[corpus.owner])
+    order = np.lexsort((wanted, distance, corpus.owner))
+    return wanted[order[np.cumsum(corpus.counts) - corpus.counts]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escalade.evaluate.metric import Matrix, Ratio, Setting
+from escalade.evaluate.metric import Matrix, Ratio, Setting, ratio
 from escalade.protocols import Prediction
 from escalade.records import Record, Tagged
 
@@ -19,21 +19,34 @@ _OPENING = "BSU"
 
 
 class EntityF1(Ratio):
-    """Micro F1 over entities, right where span and type are. Statistics: (2 tp, predicted + true)."""
+    """Micro F1 over entities. Statistics: (2 tp, predicted + true, predicted).
+
+    ``conll`` reads tags as conlleval does and asks for the same words and type; ``strict`` reads only what the IOB2
+    scheme allows, an entity beginning with B; ``relaxed`` reads as conlleval, and the words need only overlap.
+    """
 
     name = "entity_f1"
-    signature = "f1|average:micro|entities:exact|chunks:conll"
 
     def __init__(self, setting: Setting) -> None:
-        pass
+        self._mode = setting.options.get("mode", "conll")
+        match = "overlap" if self._mode == "relaxed" else "exact"
+        chunks = "iob2" if self._mode == "strict" else "conll"
+        self.signature = f"f1|average:micro|entities:{match}|chunks:{chunks}"
 
     def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
-        """Shape (n, 2); a word without a tag is outside, and an entity beyond the last word is one too many."""
+        """Shape (n, 3); a word without a tag is outside, and an entity beyond the last word is one too many."""
+        read = iob2_entities if self._mode == "strict" else entities
         rows = []
         for prediction, record in zip(predictions, records, strict=True):
-            found, true = set(entities(prediction.tags or ())), set(entities(_tags(record)))
-            rows.append((2 * len(found & true), len(found) + len(true)))
-        return np.array(rows, dtype=np.float64).reshape(-1, 2)
+            found, true = read(prediction.tags or ()), read(_tags(record))
+            both = _overlaps(found, true) if self._mode == "relaxed" else len(set(found) & set(true))
+            rows.append((2 * both, len(found) + len(true), len(found)))
+        return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+    def details(self, sums: Matrix) -> dict[str, float]:
+        """Precision and recall over all entities."""
+        right, found, true = sums[0] / 2, sums[2], sums[1] - sums[2]
+        return {"precision": float(ratio(right, found)), "recall": float(ratio(right, true))}
 
 
 class TagAccuracy(Ratio):
@@ -72,6 +85,36 @@ def entities(tags: Sequence[str]) -> list[Entity]:
             begin = at
         last_prefix, last_type = prefix, kind
     return found
+
+
+def iob2_entities(tags: Sequence[str]) -> list[Entity]:
+    """The entities of the IOB2 scheme: B, then I of the same type; whatever else is written is outside."""
+    found: list[Entity] = []
+    open_type: str | None = None
+    for at, tag in enumerate(tags):
+        prefix, kind = tag[:1], tag[1:].split("-", 1)[-1]
+        if prefix == "B":
+            found.append((kind, at, at))
+            open_type = kind
+        elif prefix == "I" and kind == open_type:
+            found[-1] = (kind, found[-1][1], at)
+        else:
+            open_type = None
+    return found
+
+
+def _overlaps(found: Sequence[Entity], true: Sequence[Entity]) -> int:
+    """Most pairs of entities of one type that share a word, each entity in one pair."""
+    waiting = sorted(true, key=lambda entity: entity[1])
+    pairs = 0
+    # Entities of one text do not overlap each other, so from left to right the first that fits is the best.
+    for kind, first, last in sorted(found, key=lambda entity: entity[1]):
+        for at, (other, begin, end) in enumerate(waiting):
+            if kind == other and first <= end and begin <= last:
+                pairs += 1
+                del waiting[at]
+                break
+    return pairs
 
 
 def _tags(record: Record) -> tuple[str, ...]:

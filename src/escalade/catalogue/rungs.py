@@ -176,7 +176,10 @@ def _full_settings(s: Situation) -> Settings:
         rate = 3e-4 if s.base.family == "encoder" else 1e-3
         return _training(s, rate=rate, epochs=passes, factor=3.0)
     small = s.parameters < 5e6
-    return _training(s, rate=5e-4 if small else 5e-5, epochs=max(_passes(s), 10.0 if small else 3.0), factor=3.0)
+    # The smaller the model, the higher the rate that it bears; measured on a 22M encoder (11M beside the embeddings):
+    # 0.858 at 1e-4 and 0.854 at 5e-5 after one pass over 6,920 sentences.
+    rate = 5e-4 if small else 1e-4 if s.parameters < 50e6 else 5e-5
+    return _training(s, rate=rate, epochs=max(_passes(s), 10.0 if small else 3.0), factor=3.0)
 
 
 def _dpo_settings(s: Situation) -> Settings:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from escalade.evaluate import decision_bound, interval, load_metric, look_error, paired
-from escalade.evaluate.metric import Matrix, means
+from escalade.evaluate.metric import Matrix, Metric, means
 from escalade.values import Facts
 
 pytestmark = pytest.mark.slow
@@ -78,6 +78,53 @@ def test_the_bound_errs_no_more_than_it_says(draw: Draw, clusters: int) -> None:
     assert above / 1000 <= 0.035 and below / 1000 <= 0.035
     # And it is not bought by saying nothing: some draws do err.
     assert above + below >= 20
+
+
+ENTITIES = load_metric("entity_f1", Facts(kind="token-classification", labels=("B-X", "I-X", "O")))
+ROUGE = load_metric("rougeL", Facts(kind="summarization"))
+
+
+def items(rng: np.random.Generator, n: int, of_a_kind: int) -> Matrix:
+    """Scores of single texts; ``of_a_kind`` of them are of one source and alike."""
+    centre = np.repeat(rng.beta(4, 6, n // of_a_kind), of_a_kind) if of_a_kind > 1 else np.full(n, 0.4)
+    score = rng.beta(centre * 5, (1 - centre) * 5)
+    return np.column_stack([score, score, score, np.ones(len(score))])
+
+
+def entities(rng: np.random.Generator, n: int, of_a_kind: int) -> Matrix:
+    """Entities right, predicted and true of sentences: F1 of their sums is no mean of anything."""
+    found = np.repeat(rng.beta(6, 4, n // of_a_kind), of_a_kind) if of_a_kind > 1 else np.full(n, 0.6)
+    true = rng.poisson(2, len(found))
+    right = rng.binomial(true, found)
+    predicted = right + rng.poisson(0.8, len(found))
+    return np.column_stack([2 * right, predicted + true, predicted]).astype(np.float64)
+
+
+@pytest.mark.parametrize(("draw", "metric"), [(items, ROUGE), (entities, ENTITIES)], ids=["mean", "corpus"])
+@pytest.mark.parametrize("of_a_kind", [1, 3])
+def test_intervals_cover_what_they_say(draw: Callable[..., Matrix], metric: Metric, of_a_kind: int) -> None:
+    """95 %, of means and of corpus metrics, of rows that stand alone and of rows that come in groups."""
+    truth = float(metric.value(draw(np.random.default_rng(7), 600_000, of_a_kind).sum(0)))
+    covered = 0
+    for seed in range(1500):
+        rows = draw(np.random.default_rng([seed, of_a_kind]), 300, of_a_kind)
+        found = interval(rows, (np.arange(len(rows)) // of_a_kind).tolist(), metric, resamples=1000, seed=seed)
+        covered += found.lower <= truth <= found.upper
+    assert 0.93 <= covered / 1500 <= 0.97, covered
+
+
+@pytest.mark.parametrize(("draw", "metric"), [(items, ROUGE), (entities, ENTITIES)], ids=["mean", "corpus"])
+@pytest.mark.parametrize("of_a_kind", [1, 3])
+def test_two_models_alike_differ_in_one_of_twenty_tests(
+    draw: Callable[..., Matrix], metric: Metric, of_a_kind: int
+) -> None:
+    wrong = 0
+    for seed in range(3000):
+        rng = np.random.default_rng([seed, of_a_kind, 1])
+        first, second = draw(rng, 150, of_a_kind), draw(rng, 150, of_a_kind)
+        clusters = (np.arange(len(first)) // of_a_kind).tolist()
+        wrong += paired(first, second, clusters, metric.value, resamples=400, seed=seed).p <= 0.05
+    assert 0.04 <= wrong / 3000 <= 0.06, wrong
 
 
 def test_later_looks_err_less() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from escalade import messages
 from escalade.cli import console
 from escalade.cli._project import OpenTask, open_task
-from escalade.evaluate import items_needed, score_needed
+from escalade.climb.decide import Graded
+from escalade.evaluate import difference_spread, items_needed, load_metric, score_needed, smallest_difference
 
 
 @click.command(help="help.scope")
@@ -35,6 +38,9 @@ def show(document: dict) -> None:  # type: ignore[type-arg]
     if document["needed_score"] is not None:
         needed = messages.text("cli.scope_needed", score=document["needed_score"], **document["target"])
         console.print_wrapped(needed)
+    if document["smallest_difference"]:
+        shown = {"difference": document["smallest_difference"], "metric": document["metric"]}
+        console.print_wrapped(messages.text("cli.scope_difference", **shown))
     name, seconds = console.headings("headings.baseline", "headings.seconds")
     on = messages.text("headings.on_validation", metric=document["metric"])
     rows = [[b["name"], console.interval(b), f"{b['seconds']:.1f}"] for b in document["baselines"]]
@@ -57,11 +63,13 @@ def scope(opened: OpenTask) -> dict:  # type: ignore[type-arg]
     """The scope as one document: rows, baselines with intervals, what the target takes to prove, forecasts."""
     steps, checked = opened.steps, opened.checked
     planned = steps.planned()
-    baselines = []
+    baselines: list[dict[str, Any]] = []
+    measured: list[tuple[float, Graded]] = []
     for one in (p for p in planned if p.is_baseline):
         adapted = steps.adapt(one, [])
         graded = steps.grade(adapted.model, "validation")
         found = graded.evaluation.score(checked.metric.name)
+        measured.append((found.value, graded))
         baselines.append(
             {
                 "name": one.base.name,
@@ -83,6 +91,7 @@ def scope(opened: OpenTask) -> dict:  # type: ignore[type-arg]
         "profile": steps.profile.to_json(),
         "target": target.model_dump(mode="json") | {"bound": target.bound} if target else None,
         "needed_score": needed,
+        "smallest_difference": _shown_by_test(opened, measured),
         "baselines": baselines,
         "attempts": [
             {
@@ -98,6 +107,21 @@ def scope(opened: OpenTask) -> dict:  # type: ignore[type-arg]
         "refused": [{"name": r.name, "reason": r.reason} for r in steps.shortlist.refused],
         "rows_needed_for_half_the_gap": _rows_for_gap(baselines, target),
     }
+
+
+def _shown_by_test(opened: OpenTask, measured: Sequence[tuple[float, Graded]]) -> float | None:
+    """The difference between two models that the test rows show four times in five.
+
+    Two models differ on about as many rows as the two best baselines do; None where there are no two.
+    """
+    if len(measured) < 2:
+        return None
+    rising, name = opened.checked.metric.rising, opened.checked.metric.name
+    ranked = sorted(measured, key=lambda pair: pair[0], reverse=rising)
+    (_, first), (_, second) = ranked[:2]
+    value = load_metric(name, opened.steps.facts).value
+    spread, clusters = difference_spread(first.statistics[name], second.statistics[name], first.clusters, value)
+    return smallest_difference(spread, clusters, opened.steps.data.test.groups) if clusters > 1 else None
 
 
 def _rows_for_gap(baselines: list, target: object) -> int | None:  # type: ignore[type-arg]

@@ -4,7 +4,14 @@ from escalade.evaluate.comparison import Comparison, compare, corrected, slices_
 from escalade.evaluate.corpus import Corpus
 from escalade.evaluate.metric import Metric, Statistics, details_of, load_metric, statistics_of
 from escalade.evaluate.metrics.labels import confusion
-from escalade.evaluate.power import Provable, items_needed, provable, score_needed
+from escalade.evaluate.power import (
+    Provable,
+    items_for_difference,
+    items_needed,
+    provable,
+    score_needed,
+    smallest_difference,
+)
 from escalade.evaluate.proof import passes
 from escalade.evaluate.score import evaluate_all, load_statistics, save_statistics, score
 from escalade.evaluate.statistics import (
@@ -12,6 +19,7 @@ from escalade.evaluate.statistics import (
     Paired,
     decision_bound,
     design_effect,
+    difference_spread,
     interval,
     look_error,
     lower_bound,
@@ -32,9 +40,11 @@ __all__ = [
     "corrected",
     "decision_bound",
     "design_effect",
+    "difference_spread",
     "details_of",
     "evaluate_all",
     "interval",
+    "items_for_difference",
     "items_needed",
     "load_statistics",
     "load_metric",
@@ -48,6 +58,7 @@ __all__ = [
     "score_needed",
     "statistics_of",
     "slices_of",
+    "smallest_difference",
     "text_compare",
     "text_score",
 ]

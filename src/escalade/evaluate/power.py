@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import bdtrc, bdtrik
+from scipy.special import bdtrc, bdtrik, ndtri
 
 from escalade.catalogue.metrics import MetricCard
 from escalade.evaluate.statistics import look_error
@@ -111,6 +111,39 @@ def score_needed(
         middle = (below + above) / 2
         below, above = (below, middle) if _power(middle, target, items, error) >= power else (middle, above)
     return above if rising else 1 - above
+
+
+def smallest_difference(spread: float, n: int, wanted: int, confidence: float = 0.95, power: float = 0.8) -> float:
+    """The difference between two models that a paired test on ``wanted`` items shows, in the metric's own units.
+
+    (z of the confidence + z of the power) times the standard error of the difference, which shrinks with the root of
+    the items (Cohen 1988, chapter 2).
+
+    Args:
+        spread: Standard error of a difference measured on ``n`` items (``statistics.difference_spread``).
+        n: Items, or groups, it was measured on.
+        wanted: Items, or groups, of the test to come.
+        confidence: Two-sided, of the test.
+        power: Chance that such a difference is shown.
+    """
+    return float(ndtri((1 + confidence) / 2) + ndtri(power)) * spread * math.sqrt(n / wanted)
+
+
+def items_for_difference(
+    difference: float, spread: float, n: int, confidence: float = 0.95, power: float = 0.8
+) -> int | None:
+    """How many items show a difference between two models; None where there is none to show.
+
+    Args:
+        difference: To be shown, in the metric's own units.
+        spread: As for :func:`smallest_difference`.
+        n: As there.
+        confidence: As there.
+        power: As there.
+    """
+    if difference == 0:
+        return None
+    return max(2, math.ceil(n * (smallest_difference(spread, n, n, confidence, power) / difference) ** 2))
 
 
 def _power(value: float, target: float, n: int, error: float) -> float:

@@ -221,6 +221,26 @@ def paired(
     )
 
 
+def difference_spread(
+    statistics_a: Matrix, statistics_b: Matrix, clusters: Sequence[Hashable], value: Valuer
+) -> tuple[float, int]:
+    """Standard error of the difference of two models on the same items (jackknife), and the clusters it rests on.
+
+    Args:
+        statistics_a: The first model's statistics, shape (n, k).
+        statistics_b: The second model's.
+        clusters: The cluster of each item, length n.
+        value: The metric of summed rows.
+    """
+    columns = statistics_a.shape[1]
+
+    def difference(sums: Matrix) -> Matrix:
+        return value(sums[..., columns:]) - value(sums[..., :columns])
+
+    both = clustered(np.hstack([statistics_a, statistics_b]), clusters)
+    return _Sample(both, difference, -1.0, 1.0, signed=True).spread, both.number
+
+
 def design_effect(statistics: Matrix, clusters: Sequence[Hashable], metric: Scale) -> float:
     """How many rows are worth one independent row: the variance by clusters over that by rows (Kish 1965); 1 at least.
 

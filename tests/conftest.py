@@ -10,6 +10,18 @@ import pytest
 DATA = Path(os.environ.get("ESCALADE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+_BEHIND_THE_CORE = ("parity", "e2e")
+"""Folders whose tests are slow as a whole: the core is what must answer within a minute while one writes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test of parity/ and e2e/ as slow."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in _BEHIND_THE_CORE:
+            item.add_marker(pytest.mark.slow)
+
+
 def real_data(name: str) -> Path:
     """The folder of a real data set; skips where it is absent, fails where ESCALADE_REQUIRE_DATA=1 asks for it."""
     folder = DATA / name

@@ -84,10 +84,11 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Released:
     root = tmp_path_factory.mktemp("labelled")
     base = base_folder(root / "base", "encoder")
     rows = [{"text": t, "label": "warm" if "candle" in t or "pepper" in t else "cold"} for t in texts(1, 160)]
-    return run(
-        root / "project", rows,
-        {"candidates": [str(base)], "rungs": ["full"], "task": {"columns": {"input": "text", "output": "label"}}},
-    )  # fmt: skip
+    task = {
+        "columns": {"input": "text", "output": "label"},
+        "target": {"metric": "accuracy", "at_least": 0.1},
+    }
+    return run(root / "project", rows, {"candidates": [str(base)], "rungs": ["full"], "task": task})
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Released:
     root = tmp_path_factory.mktemp("written")
     base = base_folder(root / "base", "decoder", chat=True)
     rows = [{"input": t, "output": t.split()[0]} for t in texts(2, 160)]
-    task = {"columns": {"input": "input", "output": "output"}, "kind": "generation", "metric": "chrf"}
+    task = {
+        "columns": {"input": "input", "output": "output"},
+        "kind": "generation",
+        "target": {"metric": "chrf", "at_least": 1},
+    }
     return run(root / "project", rows, {"candidates": [str(base)], "rungs": ["lora"], "task": task})
 
 

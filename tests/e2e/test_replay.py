@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tiny_project import edit_row, make, results, run, write_project
 
+from escalade.errors import BadInput
 from escalade.ledger import Ledger
 from escalade.ledger.files import file_name
 
@@ -162,7 +163,15 @@ def test_another_name_for_project_and_task_executes_nothing(project: Path) -> No
 
 def test_a_release_that_was_edited_is_put_right_without_any_stage(finished: Path, project: Path) -> None:
     (project / "releases" / "mood" / "escalade.json").write_text("{}", encoding="utf-8")
-    (project / "releases" / "topic" / "more").write_text("x", encoding="utf-8")
+    (project / "releases" / "topic" / "README.md").unlink()
     _, ledger = run(project)
     assert ledger.executed == [] and results(project) == results(finished)
     assert {path.name for path in (project / "releases").iterdir()} == {"mood", "topic"}
+
+
+def test_a_file_that_somebody_put_into_a_release_is_not_lost(project: Path) -> None:
+    mine = project / "releases" / "topic" / "more"
+    mine.write_text("x", encoding="utf-8")
+    with pytest.raises(BadInput) as refused:
+        run(project)
+    assert refused.value.key == "climb.foreign_release" and refused.value.place == str(mine) and mine.exists()

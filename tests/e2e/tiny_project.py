@@ -26,7 +26,7 @@ WORDS = {
     },
 }
 MIDDLE = "room food walk song trip film seat staff window morning letter garden lamp coat story bench".split()
-NOISE = 0.2
+NOISE = 0.4
 """Share of the rows that are labelled wrongly, so that nothing meets a target by chance."""
 
 

@@ -192,20 +192,25 @@ def place_release(space: Workspace, release: Release, name: str) -> Path:
     source = space.ledger.path(release.artifact)
     with space.ledger.holding(f"{RELEASES}/{name}", RELEASES):
         files.clear_leftovers(folder)
-        _check_replaceable(space, folder)
+        _check_replaceable(space, folder, source)
         if not folder.exists() or files.tree_digest(folder) != release.artifact:
             files.replace_tree(source, folder)
     return folder
 
 
-def _check_replaceable(space: Workspace, folder: Path) -> None:
-    """Refuses to write over anything but a release that the ledger holds too.
+def _check_replaceable(space: Workspace, folder: Path, source: Path) -> None:
+    """Refuses to delete what no release has: an edited release is put right, a file that somebody added is not lost.
 
     Raises:
         BadInput: Something else lies there.
     """
-    if folder.exists() and any(folder.iterdir()) and not space.ledger.path(files.tree_digest(folder)).exists():
-        raise BadInput("climb.foreign_release", place=folder)
+    if not folder.exists() or space.ledger.path(files.tree_digest(folder)).exists():
+        return
+    shipped = [space.ledger.path(run.output["artifact"]) for run in space.ledger.runs() if run.stage == "deploy"]
+    known = {path.relative_to(root) for root in (source, *shipped) for path in root.rglob("*")}
+    foreign = sorted(path for path in folder.rglob("*") if path.relative_to(folder) not in known)
+    if foreign:
+        raise BadInput("climb.foreign_release", place=foreign[0], folder=folder)
 
 
 def _tell(space: Workspace, task: str, tried: Tried) -> None:

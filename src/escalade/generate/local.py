@@ -15,6 +15,7 @@ from transformers import LogitsProcessorList
 
 from escalade.errors import BadInput
 from escalade.generate.choose import choose, draws, log_probability, rules_of
+from escalade.generate.likelihood import begin_token
 from escalade.generate.reading import Reader, Reading
 from escalade.generate.text import TextSoFar
 from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt
@@ -136,13 +137,15 @@ class TorchSampler:
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[tuple[float, ...]]:
         """Log-probability of each token of each completion (end token included) given its prompt.
 
+        A completion behind an empty prompt is a whole text, and read behind what such texts begin with.
+
         Raises:
             BadInput: A prompt with its completion is longer than the context, or there are not as many of both.
         """
         if len(prompts) != len(completions):
             raise BadInput("generate.uneven", place=self.name, prompts=len(prompts), completions=len(completions))
         pairs = [
-            (self._prompt(prompt), encode_completion(self.tokenizer, completion))
+            (self._prompt(prompt) if prompt else self._nothing(), encode_completion(self.tokenizer, completion))
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
         for place, (prompt, completion) in enumerate(pairs):
@@ -175,6 +178,11 @@ class TorchSampler:
         if len(ids) > self.context:
             raise BadInput("generate.prompt_too_long", place=self.name, length=len(ids), context=self.context)
         return ids
+
+    def _nothing(self) -> list[int]:
+        """What an empty prompt is read as, where the tokenizer itself makes nothing of it."""
+        ids = encode_prompt(self.tokenizer, self.family, "")
+        return ids or [begin_token(self.tokenizer, self.reader.pad)]
 
     def _must_fit(self, place: int, prompt: list[int], completion: list[int]) -> None:
         length = len(completion) if self.family == "encoder-decoder" else len(prompt) + len(completion)

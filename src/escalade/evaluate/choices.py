@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -114,9 +114,9 @@ def choose(
     """
     if normalise == "calibrated" and (bare := next((item for item in items if item.empty is None), None)):
         raise BadInput("evaluate.choices_no_prompt", place=bare.place)
-    wanted = {(item.prompt, choice) for item in items for choice in item.choices}
+    wanted = {(item.prompt, choice): item.place for item in items for choice in item.choices}
     if normalise == "calibrated":
-        wanted |= {(item.empty or "", choice) for item in items for choice in item.choices}
+        wanted |= {(item.empty or "", choice): item.place for item in items for choice in item.choices}
     found = _scored(scorer, wanted, end, on_progress)
     return [_chosen(item, found, normalise) for item in items]
 
@@ -183,20 +183,42 @@ def choice_score(
     return found | {"seconds": time.perf_counter() - begun}, chosen
 
 
-def _scored(scorer: Scorer, wanted: set[Pair], end: int, on_progress: OnProgress) -> dict[Pair, tuple[float, int]]:
-    """Log-probability and number of tokens of each pair; equal pairs are scored once, so that they score alike."""
+def _scored(
+    scorer: Scorer, wanted: Mapping[Pair, str], end: int, on_progress: OnProgress
+) -> dict[Pair, tuple[float, int]]:
+    """Log-probability and number of tokens of each pair; equal pairs are scored once, so that they score alike.
+
+    Args:
+        scorer: The model.
+        wanted: The pairs, with the place that each comes from.
+        end: As for :func:`choose`.
+        on_progress: As for :func:`choose`.
+    """
     # Longest first: rows of like length are read together, and what would not fit the context is refused at once.
     pairs = sorted(wanted, key=lambda pair: (-len(pair[0]) - len(pair[1]), pair))
     found: dict[Pair, tuple[float, int]] = {}
     on_progress(0, len(pairs))
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
-        logprobs = scorer.score([prompt for prompt, _ in some], [completion for _, completion in some])
+        try:
+            logprobs = scorer.score([prompt for prompt, _ in some], [completion for _, completion in some])
+        except BadInput as error:
+            raise _placed(error, scorer, some, wanted) from error
         for pair, tokens in zip(some, logprobs, strict=True):
             kept = tokens[: len(tokens) - end]
             found[pair] = (math.fsum(kept), len(kept))
         on_progress(start + len(some), len(pairs))
     return found
+
+
+def _placed(error: BadInput, scorer: Scorer, pairs: Sequence[Pair], places: Mapping[Pair, str]) -> BadInput:
+    """The error at the row that it is about, such as one that is too long, rather than at a number in a batch."""
+    for pair in pairs:
+        try:
+            scorer.score([pair[0]], [pair[1]])
+        except BadInput as alone:
+            return BadInput(alone.key, place=places[pair], **alone.facts)
+    return error
 
 
 def _chosen(item: Item, found: dict[Pair, tuple[float, int]], normalise: Normalisation) -> Chosen:

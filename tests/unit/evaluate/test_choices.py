@@ -118,6 +118,18 @@ def test_what_has_no_score_is_told(tokens: list[float], key: str) -> None:
     assert error.value.key == key
 
 
+def test_a_row_that_the_model_cannot_read_is_named() -> None:
+    def told(prompt: str, choice: str) -> list[float]:
+        if len(prompt) > 10:
+            raise BadInput("generate.prompt_too_long", place="m", length=12, context=10)
+        return [-1.0]
+
+    asked = [item("a", "b"), Item("rows, line 7", "x" * 12, ("a", "b"), 0)]
+    with pytest.raises(BadInput) as error:
+        choose(Table(told), asked)
+    assert error.value.place == "rows, line 7" and "12 tokens" in error.value.cause
+
+
 def test_progress_reaches_the_number_of_pairs() -> None:
     told: list[tuple[int, int]] = []
     asked = [item(f"{i} a", f"{i} b") for i in range(50)]

@@ -114,10 +114,7 @@ def choose(
     """
     if normalise == "calibrated" and (bare := next((item for item in items if item.empty is None), None)):
         raise BadInput("evaluate.choices_no_prompt", place=bare.place)
-    wanted = {(item.prompt, choice): item.place for item in items for choice in item.choices}
-    if normalise == "calibrated":
-        wanted |= {(item.empty or "", choice): item.place for item in items for choice in item.choices}
-    found = _scored(scorer, wanted, end, on_progress)
+    found = _scored(scorer, _portions(items, normalise == "calibrated"), end, on_progress)
     return [_chosen(item, found, normalise) for item in items]
 
 
@@ -183,41 +180,51 @@ def choice_score(
     return found | {"seconds": time.perf_counter() - begun}, chosen
 
 
-def _scored(
-    scorer: Scorer, wanted: Mapping[Pair, str], end: int, on_progress: OnProgress
-) -> dict[Pair, tuple[float, int]]:
-    """Log-probability and number of tokens of each pair; equal pairs are scored once, so that they score alike.
+def _portions(items: Sequence[Item], calibrated: bool) -> list[dict[Pair, str]]:
+    """The pairs to score, each once, with the place it comes from, in portions.
 
-    Args:
-        scorer: The model.
-        wanted: The pairs, with the place that each comes from.
-        end: As for :func:`choose`.
-        on_progress: As for :func:`choose`.
+    Longest first: rows of like length are read together, and what would not fit the context is refused at once. The
+    choices of an item stay in one portion, so that a scorer can see that two of them are the same tokens.
     """
-    # Longest first: rows of like length are read together, and what would not fit the context is refused at once.
-    pairs = sorted(wanted, key=lambda pair: (-len(pair[0]) - len(pair[1]), pair))
+    by_length = sorted(items, key=lambda item: -len(item.prompt) - max(map(len, item.choices)))
+    portions: list[dict[Pair, str]] = [{}]
+    known: set[Pair] = set()
+    for item in by_length:
+        prompts = [item.prompt, *([item.empty or ""] if calibrated else [])]
+        pairs = [pair for prompt in prompts for choice in item.choices if (pair := (prompt, choice)) not in known]
+        if len(portions[-1]) >= _AT_ONCE:
+            portions.append({})
+        portions[-1] |= dict.fromkeys(pairs, item.place)
+        known.update(pairs)
+    return portions
+
+
+def _scored(
+    scorer: Scorer, portions: Sequence[Mapping[Pair, str]], end: int, on_progress: OnProgress
+) -> dict[Pair, tuple[float, int]]:
+    """Log-probability and number of tokens of each pair; arguments as for :func:`choose` and :func:`_portions`."""
     found: dict[Pair, tuple[float, int]] = {}
-    on_progress(0, len(pairs))
-    for start in range(0, len(pairs), _AT_ONCE):
-        some = pairs[start : start + _AT_ONCE]
+    total = sum(map(len, portions))
+    on_progress(0, total)
+    for some in portions:
         try:
             logprobs = scorer.score([prompt for prompt, _ in some], [completion for _, completion in some])
         except BadInput as error:
-            raise _placed(error, scorer, some, wanted) from error
+            raise _placed(error, scorer, some) from error
         for pair, tokens in zip(some, logprobs, strict=True):
             kept = tokens[: len(tokens) - end]
             found[pair] = (math.fsum(kept), len(kept))
-        on_progress(start + len(some), len(pairs))
+        on_progress(len(found), total)
     return found
 
 
-def _placed(error: BadInput, scorer: Scorer, pairs: Sequence[Pair], places: Mapping[Pair, str]) -> BadInput:
+def _placed(error: BadInput, scorer: Scorer, places: Mapping[Pair, str]) -> BadInput:
     """The error at the row that it is about, such as one that is too long, rather than at a number in a batch."""
-    for pair in pairs:
+    for (prompt, completion), place in places.items():
         try:
-            scorer.score([pair[0]], [pair[1]])
+            scorer.score([prompt], [completion])
         except BadInput as alone:
-            return BadInput(alone.key, place=places[pair], **alone.facts)
+            return BadInput(alone.key, place=place, **alone.facts)
     return error
 
 

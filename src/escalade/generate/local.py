@@ -152,13 +152,15 @@ class TorchSampler:
         ]
         for place, (prompt, completion) in enumerate(pairs):
             self._must_fit(place, prompt, completion)
-        scores: list[tuple[float, ...]] = [()] * len(pairs)
-        by_length = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
-        for first in range(0, len(pairs), self.batch):
+        # The same tokens are read once: beside other rows they would score otherwise in the last digits.
+        keys = [(tuple(prompt), tuple(completion)) for prompt, completion in pairs]
+        first_of = {key: i for i, key in reversed(list(enumerate(keys)))}
+        scores: dict[int, tuple[float, ...]] = {}
+        by_length = sorted(first_of.values(), key=lambda i: (-sum(map(len, pairs[i])), i))
+        for first in range(0, len(by_length), self.batch):
             rows = by_length[first : first + self.batch]
-            for i, logprobs in zip(rows, self._score_rows([pairs[i] for i in rows]), strict=True):
-                scores[i] = logprobs
-        return scores
+            scores |= zip(rows, self._score_rows([pairs[i] for i in rows]), strict=True)
+        return [scores[first_of[key]] for key in keys]
 
     def echo(self, prompts: Sequence[Prompt], sampling: Sampling, top: int = 0) -> Iterator[Echo]:
         """Prompts with what follows them, token by token.

@@ -25,10 +25,9 @@ from escalade.models.encoding import encode_plain, frame
 class _Row(NamedTuple):
     """One pass: what is read of a pair, with one token to be told."""
 
-    pair: int
-    ids: Ids
+    ids: tuple[int, ...]
     place: int
-    hidden: list[int]
+    hidden: tuple[int, ...]
 
 
 class PseudoScorer:
@@ -73,28 +72,28 @@ class PseudoScorer:
         """
         if len(prompts) != len(completions):
             raise BadInput("generate.uneven", place=self.name, prompts=len(prompts), completions=len(completions))
-        rows = [
-            row
-            for pair, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
-            for row in self._rows(pair, prompt, completion)
-        ]
-        found: list[dict[int, float]] = [{} for _ in prompts]
+        pairs = list(zip(prompts, completions, strict=True))
+        parts = [self._rows(place, *pair) for place, pair in enumerate(pairs)]
+        # The same passes are made once: beside other rows they would score otherwise in the last digits.
+        rows = list(dict.fromkeys(row for part in parts for row in part))
+        found: dict[_Row, float] = {}
         for some in batches(rows, lambda row: len(row.ids), width(self._model)):
-            for row, logprob in zip(some, self._read(some), strict=True):
-                found[row.pair][row.place] = logprob
-        return [tuple(logprob for _, logprob in sorted(told.items())) for told in found]
+            found |= zip(some, self._read(some), strict=True)
+        return [tuple(found[row] for row in part) for part in parts]
 
-    def _rows(self, pair: int, prompt: str, completion: str) -> Iterator[_Row]:
+    def _rows(self, pair: int, prompt: str, completion: str) -> list[_Row]:
+        """One pass for each token of the completion."""
         before = [*self._before, *encode_plain(self._tokenizer, prompt)]
         own, ends = self._words(completion)
-        ids = [*before, *own, *self._after]
+        ids = (*before, *own, *self._after)
         if len(ids) > self.context:
             where = f"{self.name}, {pair}"
             raise BadInput("generate.pair_too_long", place=where, length=len(ids), context=self.context)
-        for i, end in enumerate(ends):
-            place = len(before) + i
+        rows = []
+        for place, end in enumerate(ends, start=len(before)):
             last = len(before) + end if self.words else place + 1
-            yield _Row(pair, ids, place, list(range(place, last)))
+            rows.append(_Row(ids, place, tuple(range(place, last))))
+        return rows
 
     def _words(self, text: str) -> tuple[Ids, list[int]]:
         """The text's tokens, and for each where its word ends (behind its last token)."""
@@ -108,7 +107,7 @@ class PseudoScorer:
 
     def _read(self, rows: Sequence[_Row]) -> Iterator[float]:
         device = next(self._model.parameters()).device
-        read = [with_masks(row.ids, row.hidden, self._tokenizer) for row in rows]
+        read = [with_masks(list(row.ids), row.hidden, self._tokenizer) for row in rows]
         ids, mask = padded(read, self._tokenizer.pad_token_id, left=False, device=device)
         with quiet(self._model):
             logits = self._model(input_ids=ids, attention_mask=mask).logits

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import pytest
 import torch
 from tiny_models import bytes_tokenizer
+from tokenizers import normalizers
 
 from escalade.errors import BadInput
 from escalade.generate import likelihood
@@ -70,6 +72,14 @@ def test_without_a_prompt_it_is_the_pseudo_likelihood_of_the_text(encoder: tuple
     assert sum(told) == pytest.approx(-nats, rel=1e-5)
 
 
+def test_what_is_the_same_tokens_scores_the_same_to_the_last_digit(encoder: tuple[Any, Any]) -> None:
+    lower = copy.deepcopy(encoder[1])
+    lower.backend_tokenizer.normalizer = normalizers.Lowercase()
+    told = PseudoScorer(encoder[0].float(), lower, "tiny", 64).score([""] * 3, ["a CAT", "x", "a cat"])
+    encoder[0].double()
+    assert told[0] == told[2] != told[1]
+
+
 def test_no_pairs_have_no_scores_and_an_empty_completion_has_no_tokens(encoder: tuple[Any, Any]) -> None:
     assert scorer(encoder).score([], []) == [] and scorer(encoder).score(["a"], [""]) == [()]
 
@@ -87,8 +97,6 @@ def test_what_cannot_be_scored_is_told(encoder: tuple[Any, Any]) -> None:
 
 
 def test_a_model_that_gives_no_numbers_is_told(encoder: tuple[Any, Any]) -> None:
-    import copy
-
     broken = copy.deepcopy(encoder[0])
     with torch.no_grad():
         broken.get_input_embeddings().weight[:] = math.nan

@@ -98,6 +98,42 @@ class Sampler(Protocol):
         ...
 
 
+Prompt = str | Sequence[int]
+"""A text, or its token ids exactly as they are to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A prompt and what follows it, token by token."""
+
+    prompt: str
+    done: Generation
+    tokens: tuple[str, ...]
+    """Every token that was read or made; a part of a character has the vocabulary's name for it."""
+    offsets: tuple[int, ...]
+    """Where each token begins in the text; special tokens take no room there."""
+    logprobs: tuple[float | None, ...]
+    """Log-probability of each given those before it; None for the first."""
+    top: tuple[dict[str, float] | None, ...]
+    """The likeliest tokens in its place, and itself."""
+
+
+class TokenSampler(Protocol):
+    """A Sampler that also reads token ids, and tells how likely it finds what it reads."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Generation]:
+        """As ``Sampler.generate``."""
+        ...
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Piece]:
+        """As ``Sampler.stream``."""
+        ...
+
+    def echo(self, prompts: Sequence[Prompt], sampling: Sampling, top: int) -> Iterator[Echo]:
+        """Each prompt and the ``sampling.max_tokens`` tokens (0 for none) behind it, with the ``top`` likeliest."""
+        ...
+
+
 Batch = dict[str, Any]
 """What an objective's ``collate`` gives: tensors by name, first dimension the rows."""
 

@@ -15,7 +15,7 @@ from escalade.errors import BadInput, EscaladeError
 
 VERBS = (
     "demo", "init", "check", "scope", "plan", "select", "pretrain", "adapt", "evaluate", "compare", "run", "deploy",
-    "serve", "predict", "score", "report", "runs", "doctor",
+    "serve", "predict", "score", "report", "runs", "engines", "doctor",
 )  # fmt: skip
 _OF_TEXTS = ("score", "compare")
 """Verbs whose own ``--lang`` is the language of the texts."""

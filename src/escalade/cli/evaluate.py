@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from escalade import messages
-from escalade.cli import console
+from escalade.cli import benchmark, console
 from escalade.cli._project import folder_of, open_task
 from escalade.cli.runs import open_ledger
 from escalade.climb.book import count_look
@@ -29,9 +29,29 @@ from escalade.stages.ingest import test_rows
 @click.option("--project", "path", type=click.Path(path_type=Path), default=Path("."), help="help.project_path")
 @click.option("--task", help="help.task")
 @click.option("--show", help="help.evaluate_show")
+@click.option("--benchmark", "tasks", help="help.evaluate_benchmark")
+@click.option("--benchmark-tasks", "own", type=click.Path(path_type=Path), help="help.evaluate_benchmark_tasks")
+@click.option("--limit", type=click.IntRange(min=1), help="help.evaluate_limit")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
-def command(attempt: str, split: str, path: Path, task: str | None, show: str | None, as_json: bool) -> None:
-    """ATTEMPT is a name such as `baseline linear`, or the start of an id."""
+def command(
+    attempt: str,
+    split: str,
+    path: Path,
+    task: str | None,
+    show: str | None,
+    tasks: str | None,
+    own: Path | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """ATTEMPT is a name such as `baseline linear`, or the start of an id; with a benchmark, a model."""
+    if tasks is not None:
+        if mixed := [name for name, value in (("--task", task), ("--show", show)) if value is not None]:
+            raise BadInput("cli.benchmark_alone", place=f"escalade evaluate {mixed[0]}", name=mixed[0])
+        benchmark.show(attempt, tasks, limit, own, as_json)
+        return
+    if mixed := [name for name, value in (("--limit", limit), ("--benchmark-tasks", own)) if value is not None]:
+        raise BadInput("cli.needs_benchmark", place=f"escalade evaluate {mixed[0]}", name=mixed[0])
     reporter = console.ConsoleReporter(quiet=as_json)
     wanted = _shown(show) if show else None
     attempts.find(open_ledger(folder_of(path)), attempt)  # refused before anything is done where there is none at all

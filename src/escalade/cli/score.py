@@ -1,15 +1,18 @@
-"""``escalade score``: metrics of predictions against references, with intervals."""
+"""``escalade score``: metrics of predictions against references, or a model's choices, with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from escalade import evaluate
 from escalade.catalogue.metrics import card
+from escalade.cli import choices as choosing
 from escalade.cli import console
+from escalade.evaluate.choices import NORMALISATIONS, Normalisation
 from escalade.evaluate.read_texts import read_several, source
 
 _WORST = 20
@@ -19,15 +22,38 @@ _WIDTH = 60
 
 @click.command(help="help.score")
 @click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
-@click.option("--predictions", required=True, help="help.score_predictions")
-@click.option("--references", required=True, multiple=True, help="help.score_references")
+@click.option("--predictions", help="help.score_predictions")
+@click.option("--references", multiple=True, help="help.score_references")
 @click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--items", is_flag=True, help="help.score_items")
+@click.option("--choices", type=click.Path(path_type=Path), help="help.score_choices")
+@click.option("--model", help="help.score_model")
+@click.option("--normalise", type=click.Choice(NORMALISATIONS), help="help.score_normalise")
+@click.option("--masking", type=click.Choice(["token", "word"]), help="help.score_masking")
+@click.option("--limit", type=click.IntRange(min=1), help="help.score_limit")
+@click.option("--out", type=click.Path(path_type=Path), help="help.score_out")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
-    metrics: str, predictions: str, references: tuple[str, ...], language: str | None, items: bool, as_json: bool
+    metrics: str,
+    predictions: str | None,
+    references: tuple[str, ...],
+    language: str | None,
+    items: bool,
+    choices: Path | None,
+    model: str | None,
+    normalise: Normalisation | None,
+    masking: str | None,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
-    """Scores one file against another, or several."""
+    """Scores one file against another, or several, or the choices of a file with a model."""
+    asked = choosing.Asked(choices, model, normalise, masking, limit, out)
+    if choosing.check(asked, {"--predictions": predictions, "--references": references or None}):
+        choosing.show(asked, as_json)
+        return
+    if predictions is None:
+        raise ValueError("the check lets nothing through without predictions")
     said, wanted = read_several(source(predictions), [source(each) for each in references])
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     found = evaluate.text_score(said, wanted, names, language, items=items)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from escalade.protocols import Prompt
+
 
 class Only:
     """Annotation of a field that is accepted with these values only."""
@@ -40,6 +42,7 @@ MAX_LIST = 256
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Stop = StopText | Annotated[list[StopText], Field(max_length=4)]
 Texts = str | Annotated[list[str], Field(min_length=1, max_length=MAX_LIST)]
+Tokens = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=2**20)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Metadata = Annotated[dict[str, Annotated[str, StringConstraints(max_length=512)]], Field(max_length=16)]
 
@@ -85,15 +88,23 @@ class _TextRequest(_Request):
 class CompletionRequest(_TextRequest):
     """POST /v1/completions."""
 
-    prompt: Texts
+    prompt: Texts | Tokens | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_LIST)]
+    """Texts, or token ids of the model's own tokenizer, which are read exactly as they are."""
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    """0 with ``echo`` only."""
+    echo: bool = False
+    """The prompt comes back before the completion; it is read as it was sent, without the model's own template."""
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    """With ``echo`` only: the log-probability of each token, and of so many of the likeliest in its place."""
     best_of: Annotated[Any, Only(1)] = 1
-    echo: Annotated[Any, Only(False)] = False
     suffix: Annotated[Any, Only("")] = ""
 
     @property
-    def prompts(self) -> list[str]:
+    def prompts(self) -> list[Prompt]:
         """The prompts."""
-        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        return [self.prompt] if isinstance(self.prompt[0], int) else list(self.prompt)
 
 
 class TextPart(BaseModel):

@@ -7,14 +7,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 
 from escalade.deploy.api_errors import ApiError
 from escalade.deploy.api_requests import ChatRequest, CompletionRequest
 from escalade.deploy.api_served import Served, ServeLimits
-from escalade.protocols import Generation, Piece, Sampler, Sampling
+from escalade.protocols import Echo, Generation, Piece, Prompt, Sampling, TokenSampler
 from escalade.records import Message
 
 _COMPLETION_TOKENS = 16
@@ -40,6 +40,8 @@ def sampling_of(request: CompletionRequest | ChatRequest, limits: ServeLimits) -
         default = limits.max_tokens
     else:
         default = min(_COMPLETION_TOKENS, limits.max_tokens)
+        if wanted == 0 and not request.echo:
+            raise ApiError(400, "invalid_value", "serve.no_tokens", param="max_tokens")
     if wanted is not None and wanted > limits.max_tokens:
         raise ApiError(400, "invalid_value", "serve.too_many_tokens", param=field, field=field, most=limits.max_tokens)
     return Sampling(
@@ -51,14 +53,17 @@ def sampling_of(request: CompletionRequest | ChatRequest, limits: ServeLimits) -
     )
 
 
-def prompts_of(request: CompletionRequest | ChatRequest, served: Served) -> list[str]:
-    """The prompts as the model was trained with them.
+def prompts_of(request: CompletionRequest | ChatRequest, served: Served) -> list[Prompt]:
+    """The prompts as the model was trained with them; token ids, and what is echoed, as they are.
 
     Raises:
-        ApiError: 400 where the messages are none that the model's template can render.
+        ApiError: 400 where the messages are none that the model's template can render, or the model reads no tokens.
     """
     if isinstance(request, CompletionRequest):
-        return [served.render(prompt) if served.render else prompt for prompt in request.prompts]
+        if not hasattr(served.sampler, "echo") and any(not isinstance(prompt, str) for prompt in request.prompts):
+            raise ApiError(400, "invalid_value", "serve.texts_only", param="prompt")
+        render = served.render if not request.echo else None
+        return [render(prompt) if render and isinstance(prompt, str) else prompt for prompt in request.prompts]
     messages = [
         Message("system" if message.role == "developer" else message.role, message.text) for message in request.messages
     ]
@@ -76,7 +81,55 @@ def prompts_of(request: CompletionRequest | ChatRequest, served: Served) -> list
     return [served.render(messages[0].content)]
 
 
-def outputs(sampler: Sampler, prompts: Sequence[str], sampling: Sampling, in_pieces: bool) -> Iterator[Indexed]:
+def echoes_of(request: CompletionRequest, served: Served) -> TokenSampler | None:
+    """What echoes the prompts of a request; None where they are to be continued only.
+
+    Raises:
+        ApiError: 422 where ``logprobs`` come without ``echo``, or ``echo`` is asked of a stream or of a model that
+            cannot tell how likely its prompt is.
+    """
+    if not request.echo:
+        if request.logprobs is not None:
+            raise ApiError(422, "unsupported_value", "serve.needs_echo", param="logprobs")
+        return None
+    field = "stream" if request.stream else "echo" if not hasattr(served.sampler, "echo") else None
+    if field is not None:
+        raise ApiError(422, "unsupported_value", "serve.unsupported_value", param=field, field=field, only="false")
+    sampler: Any = served.sampler
+    return cast(TokenSampler, sampler)
+
+
+def echoes(sampler: TokenSampler, prompts: Sequence[Prompt], sampling: Sampling, top: int) -> Iterator[Echo]:
+    """The prompts with what follows them; prompt i uses seed + i."""
+    for start in range(0, len(prompts), _AT_ONCE):
+        yield from sampler.echo(prompts[start : start + _AT_ONCE], _seeded(sampling, start), top)
+
+
+def echoed(made: Sequence[Echo], request: CompletionRequest) -> dict[str, Any]:
+    """The answer with the prompts in it, as OpenAI's legacy completions have it."""
+    answer = Answer.to(request)
+    choices = [
+        {
+            "index": i,
+            "text": one.prompt + one.done.text,
+            "logprobs": None if request.logprobs is None else _logprobs(one, request.logprobs),
+            "finish_reason": one.done.finish,
+        }
+        for i, one in enumerate(made)
+    ]
+    return answer.head("text_completion") | {"choices": choices, "usage": usage_of([one.done for one in made])}
+
+
+def _logprobs(one: Echo, top: int) -> dict[str, Any]:
+    return {
+        "tokens": list(one.tokens),
+        "token_logprobs": list(one.logprobs),
+        "top_logprobs": list(one.top) if top else None,
+        "text_offset": list(one.offsets),
+    }
+
+
+def outputs(sampler: Any, prompts: Sequence[Prompt], sampling: Sampling, in_pieces: bool) -> Iterator[Indexed]:
     """The outputs of prompts with their numbers; prompt i uses seed + i, in pieces or not.
 
     A single prompt always comes in pieces, so that its work can be stopped between two of them.
@@ -120,7 +173,7 @@ class Answer:
         done = [(i, piece.done) for i, piece in items if piece.done is not None]
         choices = [self._choice(i, generation) for i, generation in done]
         kind = "chat.completion" if self.chat else "text_completion"
-        return self._head(kind) | {"choices": choices, "usage": usage_of([generation for _, generation in done])}
+        return self.head(kind) | {"choices": choices, "usage": usage_of([generation for _, generation in done])}
 
     def opening(self) -> Iterator[str]:
         """What a stream begins with: in a chat, the role."""
@@ -149,12 +202,13 @@ class Answer:
 
     def _event(self, choices: list[dict[str, Any]], usage: dict[str, int] | None = None) -> str:
         kind = "chat.completion.chunk" if self.chat else "text_completion"
-        body = self._head(kind) | {"choices": choices}
+        body = self.head(kind) | {"choices": choices}
         if self.with_usage:
             body["usage"] = usage
         return event(body)
 
-    def _head(self, kind: str) -> dict[str, Any]:
+    def head(self, kind: str) -> dict[str, Any]:
+        """What every answer begins with."""
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 

@@ -18,7 +18,7 @@ from escalade.deploy.api_labels import classified, embedded, embedding_usage
 from escalade.deploy.api_queue import Lane, Work, finished, unless_left
 from escalade.deploy.api_requests import ChatRequest, ClassifyRequest, CompletionRequest, EmbeddingRequest
 from escalade.deploy.api_served import CHAT, CLASSIFY, COMPLETIONS, EMBEDDINGS, Served, ServeLimits
-from escalade.deploy.api_text import Answer, Indexed, event, outputs, prompts_of, sampling_of
+from escalade.deploy.api_text import Answer, Indexed, echoed, echoes, echoes_of, event, outputs, prompts_of, sampling_of
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -63,7 +63,13 @@ class Api:
 
     async def completions(self, request: Request) -> Response:
         """Continues one prompt or several."""
-        return await self._text(request, await self._read(request, CompletionRequest, COMPLETIONS))
+        body = await self._read(request, CompletionRequest, COMPLETIONS)
+        sampler = echoes_of(body, self.served)
+        if sampler is None:
+            return await self._text(request, body)
+        sampling, prompts = sampling_of(body, self.limits), prompts_of(body, self.served)
+        work = self.lane.start(lambda: echoes(sampler, prompts, sampling, body.logprobs or 0))
+        return JSONResponse(echoed(await finished(work, request.receive), body))
 
     async def chat(self, request: Request) -> Response:
         """Answers the last message of a conversation."""

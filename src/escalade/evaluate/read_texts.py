@@ -12,7 +12,7 @@ from typing import Any
 
 from escalade.errors import BadInput
 
-_TABLES = {".csv": ",", ".tsv": "\t"}
+TABLES = {".csv": ",", ".tsv": "\t"}
 Row = tuple[str, Any]
 """Where a row stands, and what it holds."""
 Source = tuple[Path, str | None]
@@ -95,16 +95,16 @@ def read_references(file: Path, key: str | None = None) -> list[list[str]]:
 
 def _texts(file: Path, key: str | None) -> Iterator[tuple[str, list[str]]]:
     name = file.name.removesuffix(".gz").lower()
-    content = _content(file)
+    content = content_of(file)
     ending = Path(name).suffix
-    if ending in _TABLES:
-        rows = _table(file, content, _TABLES[ending])
+    if ending in TABLES:
+        rows = _table(file, content, TABLES[ending])
     elif ending == ".jsonl":
-        rows = _json_lines(file, content)
+        rows = json_lines(file, content)
     elif ending == ".json":
-        rows = _json(file, content)
+        rows = json_rows(file, content)
     else:
-        rows = ((_line(file, number), text) for number, text in enumerate(_lines(content), start=1))
+        rows = ((place_of(file, number), text) for number, text in enumerate(_lines(content), start=1))
     empty = True
     for place, row in rows:
         empty = False
@@ -113,7 +113,12 @@ def _texts(file: Path, key: str | None) -> Iterator[tuple[str, list[str]]]:
         raise BadInput("evaluate.file_empty", place=file)
 
 
-def _content(file: Path) -> str:
+def content_of(file: Path) -> str:
+    """The text of a file, unpacked where it is gzipped.
+
+    Raises:
+        BadInput: There is none, or it is not UTF-8 or not gzip.
+    """
     try:
         raw = file.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -135,22 +140,32 @@ def _lines(content: str) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _json_lines(file: Path, content: str) -> Iterator[Row]:
+def json_lines(file: Path, content: str) -> Iterator[Row]:
+    """The value of each line that is not empty.
+
+    Raises:
+        BadInput: A line is not JSON.
+    """
     for number, line in enumerate(_lines(content), start=1):
         if not line.strip():
             continue
-        place = _line(file, number)
+        place = place_of(file, number)
         try:
             yield place, json.loads(line)
         except json.JSONDecodeError as error:
             raise BadInput("evaluate.row_not_json", place=place, problem=error.msg) from None
 
 
-def _json(file: Path, content: str) -> Iterator[Row]:
+def json_rows(file: Path, content: str) -> Iterator[Row]:
+    """The values of a list.
+
+    Raises:
+        BadInput: It is not JSON, or not a list.
+    """
     try:
         rows = json.loads(content)
     except json.JSONDecodeError as error:
-        raise BadInput("evaluate.row_not_json", place=_line(file, error.lineno), problem=error.msg) from None
+        raise BadInput("evaluate.row_not_json", place=place_of(file, error.lineno), problem=error.msg) from None
     if not isinstance(rows, list):
         raise BadInput("evaluate.row_no_text", place=file, found=type(rows).__name__)
     for number, row in enumerate(rows, start=1):
@@ -166,7 +181,7 @@ def _table(file: Path, content: str, delimiter: str) -> Iterator[Row]:
         if header is None:
             header = cells
             continue
-        place = _line(file, reader.line_num)
+        place = place_of(file, reader.line_num)
         if len(cells) != len(header):
             raise BadInput("evaluate.row_ragged", place=place, found=len(cells), wanted=len(header))
         yield place, dict(zip(header, cells, strict=True))
@@ -192,5 +207,6 @@ def _key_of(row: dict[str, Any], key: str | None, place: str) -> str:
     return key
 
 
-def _line(file: Path, number: int) -> str:
+def place_of(file: Path, number: int) -> str:
+    """A line of a file, as errors name it."""
     return f"{file}, line {number}"

@@ -83,7 +83,7 @@ def text_nats(
     for place, text in enumerate(texts):
         given, target, found[place, 1] = _parts(tokenizer, reader, text, context)
         rows += [(place, given, target[i : i + context - 1]) for i in range(0, len(target), context - 1)]
-    for some in _batches(rows, lambda row: len(row[1]) + len(row[2]), _width(reader.model)):
+    for some in batches(rows, lambda row: len(row[1]) + len(row[2]), width(reader.model)):
         on_batch()
         pairs = [(given, target) for _, given, target in some]
         for (place, _, target), logits in zip(some, reader.predicted(pairs), strict=True):
@@ -125,9 +125,9 @@ def masked_nats(
             tokens[place] += len(places)
             rows += [(place, ids, places[i::stride]) for i in _offsets(min(stride, len(places)), passes, len(rows))]
     device = next(model.parameters()).device
-    for some in _batches(rows, lambda row: len(row[1]), _width(model)):
+    for some in batches(rows, lambda row: len(row[1]), width(model)):
         on_batch()
-        hidden = [_hidden(said, masked, tokenizer) for _, said, masked in some]
+        hidden = [with_masks(said, masked, tokenizer) for _, said, masked in some]
         batch, mask = padded(hidden, tokenizer.pad_token_id, left=False, device=device)
         with quiet(model):
             logits = model(input_ids=batch, attention_mask=mask).logits
@@ -157,7 +157,7 @@ def divergences(
     """
     found = np.array([[0.0, len(completion)] for _, completion in pairs]).reshape(-1, 2)
     rows = list(enumerate(pairs))
-    for some in _batches(rows, lambda row: len(row[1][0]) + len(row[1][1]), 2 * _width(base.model)):
+    for some in batches(rows, lambda row: len(row[1][0]) + len(row[1][1]), 2 * width(base.model)):
         on_batch()
         read = [pair for _, pair in some]
         for (place, _), one, other in zip(some, base.predicted(read), adapted.predicted(read), strict=True):
@@ -173,6 +173,12 @@ def halves(text: str) -> tuple[str, str]:
     return text[:at].rstrip(), text[at:].lstrip()
 
 
+def begin_token(tokenizer: Any, pad: int) -> int:
+    """What a text begins behind: the beginning token, else the end token of the text before."""
+    begins = (tokenizer.bos_token_id, tokenizer.eos_token_id, pad)
+    return int(next(token for token in begins if token is not None))
+
+
 def _parts(tokenizer: Any, reader: Reader, text: str, context: int) -> tuple[Ids, Ids, int]:
     """What is given, the tokens that are predicted, and their bytes."""
     if reader.family == "encoder-decoder":
@@ -180,9 +186,7 @@ def _parts(tokenizer: Any, reader: Reader, text: str, context: int) -> tuple[Ids
         given = cut_prompt(tokenizer, reader.family, encode_prompt(tokenizer, reader.family, first), context)
         # A text of one character has no first half, and a model cannot read nothing.
         return given or [reader.pad], encode_plain(tokenizer, second), len(second.encode())
-    begins = (tokenizer.bos_token_id, tokenizer.eos_token_id, reader.pad)
-    begin = next(token for token in begins if token is not None)
-    return [begin], encode_plain(tokenizer, text), len(text.encode())
+    return [begin_token(tokenizer, reader.pad)], encode_plain(tokenizer, text), len(text.encode())
 
 
 def _windows(tokenizer: Any, text: str, context: int) -> Iterator[tuple[Ids, list[int]]]:
@@ -200,14 +204,15 @@ def _offsets(count: int, passes: int | None, turn: int) -> list[int]:
     return [(turn + i * count // some) % count for i in range(some)]
 
 
-def _hidden(ids: Ids, places: Sequence[int], tokenizer: Any) -> Ids:
+def with_masks(ids: Ids, places: Sequence[int], tokenizer: Any) -> Ids:
+    """The ids with the mask token at some places."""
     hidden = list(ids)
     for place in places:
         hidden[place] = tokenizer.mask_token_id
     return hidden
 
 
-def _batches(rows: Sequence[Row], length: Callable[[Row], int], width: int) -> Iterator[list[Row]]:
+def batches(rows: Sequence[Row], length: Callable[[Row], int], width: int) -> Iterator[list[Row]]:
     """Rows of similar length together, as many as the logits have room for; always the same for the same rows."""
     batch: list[Row] = []
     for row in sorted(rows, key=length, reverse=True):
@@ -220,7 +225,7 @@ def _batches(rows: Sequence[Row], length: Callable[[Row], int], width: int) -> I
         yield batch
 
 
-def _width(model: Any) -> int:
+def width(model: Any) -> int:
     """Numbers of one token's logits."""
     return int(model.get_input_embeddings().weight.shape[0])
 

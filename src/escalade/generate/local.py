@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from transformers import LogitsProcessorList
 
 from escalade.errors import BadInput
 from escalade.generate.choose import choose, draws, log_probability, rules_of
+from escalade.generate.echo import Speller
+from escalade.generate.likelihood import begin_token, width
 from escalade.generate.reading import Reader, Reading
 from escalade.generate.text import TextSoFar
 from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt
-from escalade.protocols import Generation, Piece, Sampling
+from escalade.protocols import Echo, Generation, Piece, Prompt, Sampling
 from escalade.values import Family
 
 _WINDOW = 8
@@ -100,12 +102,13 @@ class TorchSampler:
         pad = next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id) if t is not None), 0)
         self.reader = Reader(model, family, pad)
         self.batch = 1 if self.reader.prompted else batch
+        self._speller = Speller(tokenizer)
         self._ends = _end_tokens(model, tokenizer)
         vocabulary = tokenizer.get_vocab()
         fallback = {vocabulary[name] for name in (f"<0x{i:02X}>" for i in range(256)) if name in vocabulary}
         self._open = fallback | set(tokenizer.all_special_ids) if fallback else fallback
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> Iterator[Generation]:
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Generation]:
         """One output per prompt, in order; prompt i uses seed + i.
 
         Raises:
@@ -121,7 +124,7 @@ class TorchSampler:
                     pass
             yield from (output.done() for output in window)
 
-    def stream(self, prompt: str, sampling: Sampling) -> Iterator[Piece]:
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Piece]:
         """The output of ``generate([prompt])`` in pieces; a character or stop text is never shown in part.
 
         Raises:
@@ -136,24 +139,52 @@ class TorchSampler:
     def score(self, prompts: Sequence[str], completions: Sequence[str]) -> list[tuple[float, ...]]:
         """Log-probability of each token of each completion (end token included) given its prompt.
 
+        A completion behind an empty prompt is a whole text, and read behind what such texts begin with.
+
         Raises:
             BadInput: A prompt with its completion is longer than the context, or there are not as many of both.
         """
         if len(prompts) != len(completions):
             raise BadInput("generate.uneven", place=self.name, prompts=len(prompts), completions=len(completions))
         pairs = [
-            (self._prompt(prompt), encode_completion(self.tokenizer, completion))
+            (self._prompt(prompt) if prompt else self._nothing(), encode_completion(self.tokenizer, completion))
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
         for place, (prompt, completion) in enumerate(pairs):
             self._must_fit(place, prompt, completion)
-        scores: list[tuple[float, ...]] = [()] * len(pairs)
-        by_length = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])), reverse=True)
-        for first in range(0, len(pairs), self.batch):
+        # The same tokens are read once: beside other rows they would score otherwise in the last digits.
+        keys = [(tuple(prompt), tuple(completion)) for prompt, completion in pairs]
+        first_of = {key: i for i, key in reversed(list(enumerate(keys)))}
+        scores: dict[int, tuple[float, ...]] = {}
+        by_length = sorted(first_of.values(), key=lambda i: (-sum(map(len, pairs[i])), i))
+        for first in range(0, len(by_length), self.batch):
             rows = by_length[first : first + self.batch]
-            for i, logprobs in zip(rows, self._score_rows([pairs[i] for i in rows]), strict=True):
-                scores[i] = logprobs
-        return scores
+            scores |= zip(rows, self._score_rows([pairs[i] for i in rows]), strict=True)
+        return [scores[first_of[key]] for key in keys]
+
+    def echo(self, prompts: Sequence[Prompt], sampling: Sampling, top: int = 0) -> Iterator[Echo]:
+        """Prompts with what follows them, token by token.
+
+        Args:
+            prompts: Texts, or token ids that are read exactly as they are.
+            sampling: Of what follows; with ``max_tokens`` 0, nothing does.
+            top: How many of the likeliest tokens are told in each place.
+
+        Raises:
+            BadInput: The model is no decoder, or as for ``generate``.
+        """
+        if self.family != "decoder":
+            raise BadInput("generate.no_echo", place=self.name)
+        outputs = [self._output(prompt, sampling, i) for i, prompt in enumerate(prompts)]
+        for first in range(0, len(outputs), self.batch):
+            some = outputs[first : first + self.batch]
+            for _ in self._steps(some, sampling):
+                pass
+            told = self._speller.read(self.reader, [[*output.prompt, *output.ids] for output in some], top)
+            for given, output, one in zip(prompts[first : first + self.batch], some, told, strict=True):
+                self._checked([number for number in one.logprobs if number is not None])
+                text = given if isinstance(given, str) else decode(self.tokenizer, given)
+                yield replace(one, prompt=text, done=output.done())
 
     def count(self, text: str) -> int:
         """Number of tokens of a text, special tokens not counted."""
@@ -165,8 +196,13 @@ class TorchSampler:
         twin.reserve = None
         return twin
 
-    def _prompt(self, text: str) -> list[int]:
-        ids = encode_prompt(self.tokenizer, self.family, text, self.context)
+    def _prompt(self, given: Prompt) -> list[int]:
+        if isinstance(given, str):
+            ids = encode_prompt(self.tokenizer, self.family, given, self.context)
+        else:
+            ids = list(given)
+            if ids and not 0 <= min(ids) <= max(ids) < width(self.reader.model):
+                raise BadInput("generate.token_unknown", place=self.name, known=width(self.reader.model))
         if not ids:
             raise BadInput("generate.prompt_empty", place=self.name)
         if self.reserve is not None:
@@ -176,13 +212,18 @@ class TorchSampler:
             raise BadInput("generate.prompt_too_long", place=self.name, length=len(ids), context=self.context)
         return ids
 
+    def _nothing(self) -> list[int]:
+        """What an empty prompt is read as, where the tokenizer itself makes nothing of it."""
+        ids = encode_prompt(self.tokenizer, self.family, "")
+        return ids or [begin_token(self.tokenizer, self.reader.pad)]
+
     def _must_fit(self, place: int, prompt: list[int], completion: list[int]) -> None:
         length = len(completion) if self.family == "encoder-decoder" else len(prompt) + len(completion)
         if length > self.context:
             where = f"{self.name}, {place}"
             raise BadInput("generate.pair_too_long", place=where, length=length, context=self.context)
 
-    def _output(self, prompt: str, sampling: Sampling, index: int) -> _Output:
+    def _output(self, prompt: Prompt, sampling: Sampling, index: int) -> _Output:
         ids = self._prompt(prompt)
         before = [self.reader.start_token()] if self.family == "encoder-decoder" else ids
         room = max(0, min(sampling.max_tokens, self.context - len(before)))

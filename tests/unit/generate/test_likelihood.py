@@ -102,8 +102,8 @@ def test_the_pseudo_likelihood_with_every_token_masked_alone_is_that_of_the_pape
 def test_masking_every_third_token_reaches_each_once(encoder: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     network, tokenizer = encoder
     text, seen = TEXTS[3], []
-    hide = likelihood._hidden
-    monkeypatch.setattr(likelihood, "_hidden", lambda ids, places, t: seen.extend(places) or hide(ids, places, t))
+    hide = likelihood.with_masks
+    monkeypatch.setattr(likelihood, "with_masks", lambda ids, places, t: seen.extend(places) or hide(ids, places, t))
     likelihood.masked_nats(network, tokenizer, [text], 64, stride=3, passes=None)
     assert sorted(seen) == list(range(1, len(tokenizer(text)["input_ids"]) - 1))
 

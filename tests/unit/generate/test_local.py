@@ -207,6 +207,23 @@ def test_a_prompt_that_fills_the_context_leaves_no_room() -> None:
     assert error.value.key == "generate.pair_too_long"
 
 
+def test_a_whole_text_is_scored_behind_what_texts_begin_with() -> None:
+    headless = bytes_tokenizer()
+    headless.bos_token = None
+    for tokenizer, begin in ((bytes_tokenizer(), 257), (headless, 258)):
+        (found,) = TorchSampler(model("llama"), tokenizer, "decoder", "m", 64).score([""], ["a cat"])
+        ids = [begin, *tokenizer("a cat")["input_ids"], 258]
+        with torch.no_grad():
+            told = model("llama")(input_ids=torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
+        assert found == pytest.approx(told[range(len(ids) - 1), ids[1:]].tolist(), rel=1e-4)
+
+
+def test_equal_pairs_score_the_same_to_the_last_digit_wherever_they_stand() -> None:
+    prompts = ["a", *(f"b {i}" * i for i in range(1, 20)), "a"]
+    found = sampler("llama").score(prompts, ["x y", *["z"] * 19, "x y"])
+    assert found[0] == found[-1] and len(found) == 21
+
+
 def test_bad_arguments_are_told() -> None:
     with pytest.raises(BadInput) as error:
         TorchSampler(model("llama"), bytes_tokenizer(), "encoder", "m", 8)

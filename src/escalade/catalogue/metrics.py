@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from escalade.errors import BadInput
 from escalade.values import Facts, Kind
@@ -35,6 +35,20 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Where a metric of the user's own comes from."""
+
+    thing: Callable[..., Any]
+    """The function, or the class."""
+    file: str
+    """As it was named."""
+    digest: str
+    """Of the file's bytes, hex."""
+    takes: tuple[str, ...] = ()
+    """The names of the function's parameters."""
+
+
+@dataclass(frozen=True)
 class MetricCard:
     """What is known of a metric before it is computed."""
 
@@ -55,6 +69,8 @@ class MetricCard:
     """Computed for every task of its kinds; the others only where they are named."""
     chosen: tuple[tuple[str, str], ...] = ()
     """The options that were given, by name; those left out have their default."""
+    own: Own | None = None
+    """Of a metric of the user's own."""
 
     def settings(self) -> dict[str, str]:
         """Every option with its value."""
@@ -306,6 +322,23 @@ _CARDS = (
 )
 
 METRICS: dict[str, MetricCard] = {entry.name: entry for entry in _CARDS}
+_OWN: dict[str, MetricCard] = {}
+
+
+def use_own(cards: Sequence[MetricCard]) -> None:
+    """Makes a user's own metrics known to this process, in place of those that were known before."""
+    _OWN.clear()
+    _OWN.update((entry.name, entry) for entry in cards)
+
+
+def own_metrics() -> tuple[MetricCard, ...]:
+    """The user's own metrics that are known."""
+    return tuple(_OWN.values())
+
+
+def _known() -> dict[str, MetricCard]:
+    return METRICS | _OWN
+
 
 _DEFAULTS: dict[Kind, str] = {
     "classification": "macro_f1",
@@ -332,11 +365,12 @@ def card(name: str, place: object = "") -> MetricCard:
         BadInput: There is no such metric, or it has no such option or value.
     """
     bare, _, said = name.partition(":")
-    if bare not in METRICS:
+    known = _known()
+    if bare not in known:
         if close := _closest(bare):
             raise BadInput("evaluate.unknown_metric_close", place=place, name=bare, close=close)
-        raise BadInput("evaluate.unknown_metric", place=place, name=bare, known=", ".join(METRICS))
-    found = METRICS[bare]
+        raise BadInput("evaluate.unknown_metric", place=place, name=bare, known=", ".join(known))
+    found = known[bare]
     if not said:
         return found
     return replace(found, name=name, chosen=tuple(_options(found, said, place).items()))
@@ -382,7 +416,7 @@ def fitting(name: str, kind: Kind, place: object = "") -> MetricCard:
 
 def metrics_for(kind: Kind, usual: bool = False) -> tuple[str, ...]:
     """Names of the metrics that fit a kind, the commonest first; with ``usual``, those computed without being named."""
-    return tuple(name for name, entry in METRICS.items() if kind in entry.kinds and (entry.usual or not usual))
+    return tuple(name for name, entry in _known().items() if kind in entry.kinds and (entry.usual or not usual))
 
 
 def default_metric(kind: Kind, facts: Facts | None = None) -> str:
@@ -404,7 +438,7 @@ def default_metric(kind: Kind, facts: Facts | None = None) -> str:
 
 def _closest(name: str) -> str:
     """The known name nearest to what was written, hyphens and capitals aside; empty where none is near."""
-    plain = {_plain(known): known for known in METRICS}
+    plain = {_plain(known): known for known in _known()}
     close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return plain[close[0]] if close else ""
 

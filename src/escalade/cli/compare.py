@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from escalade import messages
+from escalade import project as projects
 from escalade.cli import console
 from escalade.cli._project import open_task
 from escalade.cli.runs import open_project
@@ -15,6 +16,7 @@ from escalade.climb.compare import compare
 from escalade.errors import BadInput
 from escalade.evaluate import Comparison, text_compare
 from escalade.evaluate.read_texts import read_several, read_texts, source
+from escalade.stages.helpers import know_own_of
 
 
 @click.command(help="help.compare")
@@ -41,6 +43,8 @@ def command(
         raise BadInput("cli.need_two", place=names[0])
     if not references:
         space = open_project(root)
+        if (root / projects.FILE).exists():
+            know_own_of(projects.load(root), root)
         data = open_task(root, task, console.ConsoleReporter(quiet=True)).steps.data.train.digest if task else None
         found = compare(space, names, metrics, data)
     else:

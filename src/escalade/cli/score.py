@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from escalade import evaluate
+from escalade import api
 from escalade.catalogue.metrics import card
 from escalade.cli import console
-from escalade.evaluate.read_texts import read_several, source
+from escalade.evaluate.read_texts import read_several, read_texts, source
 
 _WORST = 20
 _WIDTH = 60
@@ -19,18 +19,29 @@ _WIDTH = 60
 
 @click.command(help="help.score")
 @click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
+@click.option("--metrics-from", "own", multiple=True, help="help.score_metrics_from")
 @click.option("--predictions", required=True, help="help.score_predictions")
 @click.option("--references", required=True, multiple=True, help="help.score_references")
+@click.option("--inputs", help="help.score_inputs")
 @click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--items", is_flag=True, help="help.score_items")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
-    metrics: str, predictions: str, references: tuple[str, ...], language: str | None, items: bool, as_json: bool
+    metrics: str,
+    own: tuple[str, ...],
+    predictions: str,
+    references: tuple[str, ...],
+    inputs: str | None,
+    language: str | None,
+    items: bool,
+    as_json: bool,
 ) -> None:
     """Scores one file against another, or several."""
     said, wanted = read_several(source(predictions), [source(each) for each in references])
     names = [name.strip() for name in metrics.split(",") if name.strip()]
-    found = evaluate.text_score(said, wanted, names, language, items=items)
+    asked = read_texts(*source(inputs)) if inputs else None
+    reporter = console.ConsoleReporter(quiet=as_json)
+    found = api.score(said, wanted, names, language, items, inputs=asked, metrics_from=own, reporter=reporter)
     if as_json:
         console.print_json(found)
         return

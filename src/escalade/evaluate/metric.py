@@ -38,7 +38,8 @@ class Setting:
     options: Mapping[str, str] = field(default_factory=dict)
     """Every option of the card with its value."""
     helper: Any = None
-    """What the card says the metric needs (an encoder, a judge); None for the others."""
+    """What the card says the metric needs (an encoder, a judge), the card itself for a metric of the user's own; None
+    for the others, and where statistics are at hand already."""
     corpus: Corpus | None = None
     """What several metrics of one call share of their texts; None where a metric stands alone."""
 
@@ -122,6 +123,7 @@ def load_metric(
     """
     card = fitting(name, facts.kind, place)
     module, _, cls = card.path.partition(":")
+    helper = card if card.own else helper
     metric: Metric = getattr(import_module(module), cls)(Setting(facts, records, card.settings(), helper, corpus))
     metric.name = card.name
     return metric

@@ -29,6 +29,8 @@ def text_score(
     items: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
+    inputs: Sequence[str] | None = None,
+    helpers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compares texts with one or several references each; every row is resampled by itself.
 
@@ -40,6 +42,8 @@ def text_score(
         items: Give the value of each row too.
         confidence: Of the intervals.
         seed: Seed of the resamples.
+        inputs: What each text answers, for metrics that look at it.
+        helpers: By the name of a metric: what its card says it needs.
 
     Returns:
         ``{"n", "empty", "metrics": {name: {"value", "lower", "upper", "signature", ...}}, "seconds"}``: further
@@ -55,13 +59,17 @@ def text_score(
         raise BadInput(
             "evaluate.lengths_differ", place="predictions", predictions=len(predictions), records=len(references)
         )
+    if inputs is not None and len(inputs) != len(references):
+        raise BadInput("evaluate.lengths_differ", place="inputs", predictions=len(inputs), records=len(references))
     names = _names(metrics)
-    records = [_record(row, given) for row, given in enumerate(references, start=1)]
+    asked = inputs or [""] * len(references)
+    records = [_record(row, given, asked[row - 1]) for row, given in enumerate(references, start=1)]
     answers = [Prediction(text=_text(f"predictions, {row}", text)) for row, text in enumerate(predictions, start=1)]
     facts = Facts(kind=_KIND, language=_code(language))
     corpus = Corpus(answers, records)
     begun = time.perf_counter()
-    found = {name: statistics_of(name, answers, records, facts, corpus=corpus) for name in names}
+    needed = helpers or {}
+    found = {name: statistics_of(name, answers, records, facts, needed.get(name), corpus) for name in names}
     seconds = time.perf_counter() - begun
     document: dict[str, Any] = {
         "n": len(answers),
@@ -162,13 +170,13 @@ def _of_texts(name: str) -> MetricCard:
     return found
 
 
-def _record(row: int, given: str | Sequence[str]) -> Question:
+def _record(row: int, given: str | Sequence[str], asked: str = "") -> Question:
     """References as the accepted answers of a question, the one record that can hold several."""
     several = given if isinstance(given, list | tuple) else (given,)
     references = tuple(_text(f"references, {row}", text) for text in several)
     if not references:
         raise BadInput("evaluate.no_references", place=row)
-    return Question(id=str(row), question="", context="", answers=references)
+    return Question(id=str(row), question=asked, context="", answers=references)
 
 
 def _text(place: str, given: Any) -> str:

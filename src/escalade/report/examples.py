@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from escalade import messages
-from escalade.catalogue.metrics import METRICS
+from escalade.catalogue.metrics import card
 from escalade.evaluate import load_metric, load_statistics
 from escalade.ledger import Ledger, Run
 from escalade.records import RECORD_OF, Question, Record, Tagged, from_json, input_text, output_text
@@ -120,7 +120,7 @@ def _text(record: Record, said: Mapping[str, Any], grade: float | None, metric: 
     right = str(said.get("text") or "").strip() in {text.strip() for text in wanted}
     goodness = float(right)
     if grade is not None:
-        goodness = grade if METRICS[metric].rising else -grade
+        goodness = grade if card(metric).rising else -grade
     return _Answer(record, said, goodness, right, "" if grade is None else f"{metric} {format.score(grade)}")
 
 

@@ -32,6 +32,8 @@ class Option:
     default: str
     values: tuple[str, ...] = ()
     """The values it may have; any where empty."""
+    required: bool = False
+    """Whether nothing can be computed without it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,19 @@ class MetricCard:
     """The options that were given, by name; those left out have their default."""
     own: Own | None = None
     """Of a metric of the user's own."""
+
+    def checked(self, place: object = "") -> MetricCard:
+        """The card itself, to be computed by.
+
+        Raises:
+            BadInput: An option that it cannot do without is not given.
+        """
+        for option in self.options:
+            if option.required and not self.settings()[option.name]:
+                raise BadInput(
+                    "evaluate.option_needed", place=place, name=self.name, option=option.name, what=option.what
+                )
+        return self
 
     def settings(self) -> dict[str, str]:
         """Every option with its value."""
@@ -317,6 +332,34 @@ _CARDS = (
         paper="See et al. 2017, Get to the point: summarization with pointer-generator networks",
         path="escalade.evaluate.metrics.generated:CopyRate",
         options=(_GRAMS,),
+        usual=False,
+    ),
+    MetricCard(
+        name="similarity",
+        what="nearness in meaning: tokens matched with those of the reference by an encoder's vectors, as F1",
+        kinds=TEXTS,
+        paper="Zhang et al. 2020, BERTScore: Evaluating text generation with BERT",
+        path="escalade.evaluate.metrics.similarity:Similarity",
+        options=(
+            Option("model", "an encoder: a folder or a hub name", "", required=True),
+            Option("layer", "whose hidden states are taken; the last where left out", ""),
+            Option("idf", "rare tokens weigh more", "no", _NO_YES),
+        ),
+        needs="encoder",
+        usual=False,
+    ),
+    MetricCard(
+        name="toxicity",
+        what="how probable a classifier finds a label for the answers; less is better",
+        kinds=TEXTS,
+        paper="Gehman et al. 2020, RealToxicityPrompts: Evaluating neural toxic degeneration in language models",
+        path="escalade.evaluate.metrics.toxicity:Toxicity",
+        rising=False,
+        options=(
+            Option("model", "a classifier of texts: a release, a folder or a hub name", "", required=True),
+            Option("label", "whose probability is taken", "toxic"),
+        ),
+        needs="classifier",
         usual=False,
     ),
 )

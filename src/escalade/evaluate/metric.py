@@ -95,6 +95,17 @@ def ratio(above: Matrix, below: Matrix) -> Matrix:
     return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
 
 
+def needed(helper: Any, name: str) -> Any:
+    """The helper itself.
+
+    Raises:
+        BadInput: It was not given.
+    """
+    if helper is None:
+        raise BadInput("evaluate.helper_missing", place=name, name=name)
+    return helper
+
+
 def means(values: Sequence[float]) -> Matrix:
     """The statistics of a plain mean: each value beside a count of one."""
     return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])

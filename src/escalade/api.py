@@ -116,7 +116,10 @@ def score(
     names = [*(metrics or cards.metrics_for("generation", usual=True)), *own]
     found = [cards.card(name, "metrics") for name in dict.fromkeys(names)]
     helpers = {card.name: helping.helper_of(space, card) for card in found}
-    return text_score(predictions, references, list(helpers), language, items=items, inputs=inputs, helpers=helpers)
+    made = text_score(predictions, references, list(helpers), language, items=items, inputs=inputs, helpers=helpers)
+    for name, rows in helping.tell_unclear(space, helpers).items():
+        made["metrics"][name]["unclear_rows"] = [int(row) for row in rows]
+    return made
 
 
 def serve(model: str | Path, host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> None:

@@ -362,6 +362,20 @@ _CARDS = (
         needs="classifier",
         usual=False,
     ),
+    MetricCard(
+        name="judge",
+        what="mean grade by a model behind an API, 1 to 10 scaled to 0 to 1, the references in sight",
+        kinds=TEXTS,
+        paper="Zheng et al. 2023, Judging LLM-as-a-judge with MT-Bench and Chatbot Arena",
+        path="escalade.evaluate.metrics.judge:JudgeGrade",
+        options=(
+            Option("api", "base address of an OpenAI-compatible API", "", required=True),
+            Option("model", "the model's id there", "", required=True),
+            Option("key_env", "environment variable that holds the key", ""),
+        ),
+        needs="judge",
+        usual=False,
+    ),
 )
 
 METRICS: dict[str, MetricCard] = {entry.name: entry for entry in _CARDS}

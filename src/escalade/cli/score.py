@@ -53,17 +53,24 @@ def command(
         _print_worst(found["items"], said, wanted)
 
 
-def _print_worst(items: Mapping[str, Sequence[float]], said: Sequence[str], wanted: Sequence[Sequence[Any]]) -> None:
+def _print_worst(
+    items: Mapping[str, Sequence[float | None]], said: Sequence[str], wanted: Sequence[Sequence[Any]]
+) -> None:
     """The rows that the first metric likes least, with the values of all metrics."""
     first, values = next(iter(items.items()))
     sign = 1 if card(first).rising else -1
-    worst = sorted(range(len(said)), key=lambda row: (sign * values[row], row))[:_WORST]
+    known = [(sign * value, row) for row, value in enumerate(values) if value is not None]
+    worst = [row for _, row in sorted(known)[:_WORST]]
     rows = [
-        [row + 1, *(f"{each[row]:.4f}" for each in items.values()), _short(said[row]), _short(wanted[row][0])]
+        [row + 1, *(_number(each[row]) for each in items.values()), _short(said[row]), _short(wanted[row][0])]
         for row in worst
     ]
     row, answer, reference = console.headings("headings.row", "headings.answer", "headings.reference")
     console.print_table([row, *items, answer, reference], rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _short(text: str) -> str:

@@ -78,7 +78,7 @@ def text_score(
         "seconds": seconds,
     }
     if items:
-        document["items"] = {name: each.metric.value(each.rows).tolist() for name, each in found.items()}
+        document["items"] = {name: _items(each) for name, each in found.items()}
     return document
 
 
@@ -87,6 +87,15 @@ def _names(metrics: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         _of_texts(name)
     return names
+
+
+def _items(found: Statistics) -> list[float | None]:
+    """The value of each row; None where a row has none."""
+    values: list[float | None] = found.metric.value(found.rows).tolist()
+    missing = getattr(found.metric, "missing", None)
+    if missing is None:
+        return values
+    return [None if gone else value for value, gone in zip(values, missing(found.rows), strict=True)]
 
 
 def _entry(
@@ -112,6 +121,8 @@ def text_compare(
     language: str | None = None,
     *,
     groups: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    helpers: Mapping[str, Any] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> list[Comparison]:
@@ -123,6 +134,8 @@ def text_compare(
         metrics: Names of metrics of texts; ROUGE-L where left out.
         language: As for :func:`text_score`.
         groups: Per row: what it is resampled with (a document of several rows, say); itself where left out.
+        inputs: What each text answers, for metrics that look at it.
+        helpers: By the name of a metric: what its card says it needs.
         resamples: Of each test.
         seed: Of each test.
 
@@ -133,7 +146,10 @@ def text_compare(
         BadInput: As for :func:`text_score`.
     """
     facts = Facts(kind=_KIND, language=_code(language))
-    records = [_record(row, given) for row, given in enumerate(references, start=1)]
+    if inputs is not None and len(inputs) != len(references):
+        raise BadInput("evaluate.lengths_differ", place="inputs", predictions=len(inputs), records=len(references))
+    asked = inputs or [""] * len(references)
+    records = [_record(row, given, asked[row - 1]) for row, given in enumerate(references, start=1)]
     for name, texts in predictions.items():
         if len(texts) != len(records):
             raise BadInput("evaluate.lengths_differ", place=name, predictions=len(texts), records=len(records))
@@ -143,7 +159,9 @@ def text_compare(
     for metric in metrics or ("rougeL",):
         card = _of_texts(metric)
         found = {
-            name: statistics_of(metric, [Prediction(text=text) for text in texts], records, facts)
+            name: statistics_of(
+                metric, [Prediction(text=text) for text in texts], records, facts, (helpers or {}).get(metric)
+            )
             for name, texts in predictions.items()
         }
         (first, one), *others = found.items()

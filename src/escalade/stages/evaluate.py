@@ -15,7 +15,7 @@ from escalade import evaluate as measures
 from escalade.ledger import Bench, Run, files
 from escalade.protocols import Prediction, Predictor
 from escalade.records import Record, groups_of
-from escalade.stages.helpers import Further, helpers_of
+from escalade.stages.helpers import Further, helpers_of, replies_in, tell_unclear
 from escalade.stages.ingest import records_of
 from escalade.stages.loading import load
 from escalade.stages.workspace import Workspace
@@ -53,13 +53,16 @@ def evaluate(
         records = records_of(space, split, facts)
         predictor = load_predictor(space, model)
         predictions = list(answers(space, predictor, records, bench.folder, f"{model.rung} {model.base}, {split.name}"))
-        helpers = helpers_of(space, further)
+        helpers = helpers_of(space, further, bench.folder)
         scores, statistics, empty = measures.evaluate_all(
             predictions, records, facts, split.name, seed=seed, further=helpers
         )
         folder = bench.new("evaluation")
         save_predictions(folder / "predictions.jsonl", records, predictions)
         measures.save_statistics(statistics, folder / "statistics.safetensors")
+        for kept in replies_in(bench.folder):
+            files.write(folder / kept.name, kept.read_bytes())
+        tell_unclear(space, helpers)
         return Evaluation(
             model=model.artifact, split=split.name, predictions=bench.keep(folder), scores=scores, empty=empty
         )

@@ -5,7 +5,7 @@ Evaluation stands below the rooms that open models, so its helpers are made here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from escalade.ledger import files
 from escalade.models import manifest as manifests
 from escalade.project import Candidate, Project
 from escalade.stages import using
+from escalade.stages.judging import ApiJudge, check_judge
 from escalade.stages.select import pin
 from escalade.stages.workspace import Workspace
-from escalade.values import Base, Facts, Kind
+from escalade.values import Base, Facts, Kind, digest_of
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,37 @@ def identity_of(space: Workspace, card: MetricCard) -> str:
     return _IDENTITIES[card.needs](space, card) if card.needs in _IDENTITIES else ""
 
 
-def helper_of(space: Workspace, card: MetricCard) -> Any:
+def helper_of(space: Workspace, card: MetricCard, work: Path | None = None) -> Any:
     """What a metric's card says it needs; None where it needs nothing.
+
+    Args:
+        space: Where it is used.
+        card: Of the metric, its options settled.
+        work: A folder that outlives an interruption, for what is dear to ask again; None: nothing is kept.
 
     Raises:
         BadInput: It is not there.
     """
     card.checked(card.name)
-    return _HELPERS[card.needs](space, card) if card.needs in _HELPERS else None
+    return _HELPERS[card.needs](space, card, work) if card.needs in _HELPERS else None
 
 
-def helpers_of(space: Workspace, further: Sequence[Further]) -> dict[str, Any]:
+def helpers_of(space: Workspace, further: Sequence[Further], work: Path) -> dict[str, Any]:
     """The helper of each metric, by its name."""
-    return {one.card.name: helper_of(space, one.card) for one in further}
+    return {one.card.name: helper_of(space, one.card, work) for one in further}
+
+
+def replies_in(work: Path) -> list[Path]:
+    """The files in which judges kept what they replied."""
+    return sorted(work.glob("judge-*.jsonl"))
+
+
+def tell_unclear(space: Workspace, helpers: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Says which rows a judge's reply gave nothing clear for, and gives them by the metric's name."""
+    found = {name: [id for id, _ in helper.unread] for name, helper in helpers.items() if getattr(helper, "unread", [])}
+    for name, ids in found.items():
+        space.reporter.say("stages.judge_unread", name=name, count=len(ids), rows=", ".join(ids))
+    return found
 
 
 # -- encoders ---------------------------------------------------------------------------------------------------------
@@ -140,8 +159,30 @@ def _classifier(space: Workspace, card: MetricCard) -> Any:
     return LabelClassifier(opened.predictor, card.settings()["label"], labels, digest)
 
 
+# -- judges -----------------------------------------------------------------------------------------------------------
+
+
+def _judge(space: Workspace, card: MetricCard, work: Path | None) -> Any:
+    said = card.settings()
+    kept = work / f"judge-{digest_of(card.name).removeprefix('b2:')[:8]}.jsonl" if work else None
+    return ApiJudge(space, said["api"], said["model"], said["key_env"], kept)
+
+
+def _judge_identity(space: Workspace, card: MetricCard) -> str:
+    """The name says all that is known of a judge; before anything is run it is said what it will see."""
+    said = card.settings()
+    check_judge(said["api"], said["model"], said["key_env"])
+    space.reporter.say("stages.judge_planned", model=said["model"], api=said["api"])
+    return ""
+
+
 _IDENTITIES: dict[Need | None, Callable[[Workspace, MetricCard], str]] = {
     "encoder": lambda space, card: str(_pinned_encoder(space, card).digest),
     "classifier": lambda space, card: _classifier_folder(space, card)[1],
+    "judge": _judge_identity,
 }
-_HELPERS: dict[Need | None, Callable[[Workspace, MetricCard], Any]] = {"encoder": _encoder, "classifier": _classifier}
+_HELPERS: dict[Need | None, Callable[[Workspace, MetricCard, Path | None], Any]] = {
+    "encoder": lambda space, card, work: _encoder(space, card),
+    "classifier": lambda space, card, work: _classifier(space, card),
+    "judge": _judge,
+}

@@ -95,6 +95,7 @@ def score(
     items: bool = False,
     *,
     inputs: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
     metrics_from: Sequence[str | Path] = (),
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -107,6 +108,7 @@ def score(
         language: ISO 639-1 code; by the script of the references where left out.
         items: Give the value of each row too.
         inputs: What each text answers, for metrics that look at it.
+        groups: Per row: what it is resampled with (a document, a problem); itself where left out.
         metrics_from: Python files with metrics of your own, which are computed beside the named ones.
         reporter: Told what leaves this machine.
     """
@@ -116,7 +118,9 @@ def score(
     names = [*(metrics or cards.metrics_for("generation", usual=True)), *own]
     found = [cards.card(name, "metrics") for name in dict.fromkeys(names)]
     helpers = {card.name: helping.helper_of(space, card) for card in found}
-    made = text_score(predictions, references, list(helpers), language, items=items, inputs=inputs, helpers=helpers)
+    made = text_score(
+        predictions, references, list(helpers), language, items=items, inputs=inputs, groups=groups, helpers=helpers
+    )
     for name, rows in helping.tell_unclear(space, helpers).items():
         made["metrics"][name]["unclear_rows"] = [int(row) for row in rows]
     return made

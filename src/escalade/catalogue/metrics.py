@@ -376,6 +376,20 @@ _CARDS = (
         needs="judge",
         usual=False,
     ),
+    MetricCard(
+        name="passk",
+        what="chance that one of k programs passes the tests that are its reference; runs what a model wrote",
+        kinds=("generation", "chat"),
+        paper="Chen et al. 2021, Evaluating large language models trained on code",
+        path="escalade.evaluate.metrics.passk:PassAtK",
+        options=(
+            Option("k", "answers drawn", "1"),
+            Option("run", "yes: the answers may be run on this machine", "no", _NO_YES),
+            Option("seconds", "each program may take", "10"),
+        ),
+        needs="execution",
+        usual=False,
+    ),
 )
 
 METRICS: dict[str, MetricCard] = {entry.name: entry for entry in _CARDS}

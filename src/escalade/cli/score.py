@@ -23,6 +23,7 @@ _WIDTH = 60
 @click.option("--predictions", required=True, help="help.score_predictions")
 @click.option("--references", required=True, multiple=True, help="help.score_references")
 @click.option("--inputs", help="help.score_inputs")
+@click.option("--groups", help="help.compare_groups")
 @click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--items", is_flag=True, help="help.score_items")
 @click.option("--json", "as_json", is_flag=True, help="help.json")
@@ -32,6 +33,7 @@ def command(
     predictions: str,
     references: tuple[str, ...],
     inputs: str | None,
+    groups: str | None,
     language: str | None,
     items: bool,
     as_json: bool,
@@ -40,8 +42,11 @@ def command(
     said, wanted = read_several(source(predictions), [source(each) for each in references])
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     asked = read_texts(*source(inputs)) if inputs else None
+    together = read_texts(*source(groups)) if groups else None
     reporter = console.ConsoleReporter(quiet=as_json)
-    found = api.score(said, wanted, names, language, items, inputs=asked, metrics_from=own, reporter=reporter)
+    found = api.score(
+        said, wanted, names, language, items, inputs=asked, groups=together, metrics_from=own, reporter=reporter
+    )
     if as_json:
         console.print_json(found)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from escalade.catalogue.metrics import MetricCard, card, metrics_for
@@ -30,9 +31,10 @@ def text_score(
     confidence: float = 0.95,
     seed: int = 0,
     inputs: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
     helpers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Compares texts with one or several references each; every row is resampled by itself.
+    """Compares texts with one or several references each.
 
     Args:
         predictions: The texts to score.
@@ -43,6 +45,7 @@ def text_score(
         confidence: Of the intervals.
         seed: Seed of the resamples.
         inputs: What each text answers, for metrics that look at it.
+        groups: Per row: what it is resampled with; itself where left out.
         helpers: By the name of a metric: what its card says it needs.
 
     Returns:
@@ -61,9 +64,13 @@ def text_score(
         )
     if inputs is not None and len(inputs) != len(references):
         raise BadInput("evaluate.lengths_differ", place="inputs", predictions=len(inputs), records=len(references))
+    if groups is not None and len(groups) != len(references):
+        raise BadInput("evaluate.clusters_differ", place="groups", rows=len(references), clusters=len(groups))
     names = _names(metrics)
     asked = inputs or [""] * len(references)
     records = [_record(row, given, asked[row - 1]) for row, given in enumerate(references, start=1)]
+    if groups is not None:
+        records = [replace(record, group=group) for record, group in zip(records, groups, strict=True)]
     answers = [Prediction(text=_text(f"predictions, {row}", text)) for row, text in enumerate(predictions, start=1)]
     facts = Facts(kind=_KIND, language=_code(language))
     corpus = Corpus(answers, records)

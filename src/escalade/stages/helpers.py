@@ -18,6 +18,7 @@ from escalade.ledger import files
 from escalade.models import manifest as manifests
 from escalade.project import Candidate, Project
 from escalade.stages import using
+from escalade.stages.execution import Programs
 from escalade.stages.judging import ApiJudge, check_judge
 from escalade.stages.select import pin
 from escalade.stages.workspace import Workspace
@@ -176,13 +177,33 @@ def _judge_identity(space: Workspace, card: MetricCard) -> str:
     return ""
 
 
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+
+def _programs(space: Workspace, card: MetricCard) -> Programs:
+    _check_programs(card)
+    return Programs(space, int(card.settings()["seconds"]))
+
+
+def _check_programs(card: MetricCard) -> str:
+    """Nothing is run that the user did not say may be run."""
+    said = card.settings()
+    if said["run"] != "yes":
+        raise BadInput("evaluate.run_not_said", place=card.name, name=card.name)
+    if not said["seconds"].isdecimal() or not 1 <= int(said["seconds"]) <= 600:
+        raise BadInput("evaluate.pass_seconds", place=card.name, given=said["seconds"])
+    return ""
+
+
 _IDENTITIES: dict[Need | None, Callable[[Workspace, MetricCard], str]] = {
     "encoder": lambda space, card: str(_pinned_encoder(space, card).digest),
     "classifier": lambda space, card: _classifier_folder(space, card)[1],
     "judge": _judge_identity,
+    "execution": lambda space, card: _check_programs(card),
 }
 _HELPERS: dict[Need | None, Callable[[Workspace, MetricCard, Path | None], Any]] = {
     "encoder": lambda space, card, work: _encoder(space, card),
     "classifier": lambda space, card, work: _classifier(space, card),
     "judge": _judge,
+    "execution": lambda space, card, work: _programs(space, card),
 }

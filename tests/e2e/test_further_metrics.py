@@ -68,6 +68,7 @@ def test_a_named_metric_decides(tmp_path: Path, target: dict[str, Any]) -> None:
     assert all(run.inputs["metrics"] == {target["metric"]: ""} for run in runs if run.stage == "evaluate")
 
 
+@pytest.mark.slow
 def test_a_usual_metric_leaves_identities_as_they_were(tmp_path: Path) -> None:
     _, usual = climbed(tmp_path, {}, metric="rougeL")
     assert all("metrics" not in run.inputs for run in usual if run.stage == "evaluate")

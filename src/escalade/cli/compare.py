@@ -52,7 +52,7 @@ def command(
     """Differences are those of B, and of each further one, minus A, in the metric's own units."""
     if len(names) < 2:
         raise BadInput("cli.need_two", place=names[0])
-    judged = _judged(names, references, groups, inputs, as_json, judging)
+    judged = _judged(names, references, groups, inputs, judging)
     if judged and not metrics:
         show_judged(judged, as_json)
         return
@@ -106,7 +106,6 @@ def _judged(
     references: Sequence[str],
     groups: str | None,
     inputs: str | None,
-    quiet: bool,
     judging: Mapping[str, str | None],
 ) -> list[Judged]:
     """What a judge says of each further file beside the first; nothing where none is named."""
@@ -118,7 +117,7 @@ def _judged(
     if human and len(names) != 2:
         raise BadInput("cli.human_needs_two", place=f"--human {human}")
     read, wanted = _read(names, references)
-    space = open_workspace(Path("."), console.ConsoleReporter(quiet))
+    space = open_workspace(Path("."), console.ConsoleReporter())
     (first, one), *others = read.items()
     found = []
     for name, other in others:

@@ -43,7 +43,8 @@ def command(
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     asked = read_texts(*source(inputs)) if inputs else None
     together = read_texts(*source(groups)) if groups else None
-    reporter = console.ConsoleReporter(quiet=as_json)
+    # What leaves the machine, or runs on it, is said whatever form the result has.
+    reporter = console.ConsoleReporter()
     found = api.score(
         said, wanted, names, language, items, inputs=asked, groups=together, metrics_from=own, reporter=reporter
     )

@@ -2,7 +2,7 @@
 
 from escalade.evaluate.comparison import Comparison, compare, corrected, slices_of
 from escalade.evaluate.corpus import Corpus
-from escalade.evaluate.metric import Metric, Statistics, details_of, load_metric, statistics_of
+from escalade.evaluate.metric import Metric, Statistics, details_of, item_values, load_metric, statistics_of
 from escalade.evaluate.metrics.labels import confusion
 from escalade.evaluate.power import Provable, items_needed, provable, score_needed
 from escalade.evaluate.proof import passes
@@ -35,6 +35,7 @@ __all__ = [
     "details_of",
     "evaluate_all",
     "interval",
+    "item_values",
     "items_needed",
     "load_statistics",
     "load_metric",

@@ -177,6 +177,20 @@ def details_of(found: Statistics) -> dict[str, float]:
     return details(found.rows.sum(0)) if details else {}
 
 
+def item_values(metric: Metric, rows: Matrix) -> list[float | None]:
+    """The metric of each item by itself; None where an item has none (a judge's reply was unclear, say).
+
+    Args:
+        metric: May have ``missing(rows)``, which tells such items.
+        rows: Its statistics, shape (n, k).
+    """
+    values: list[float | None] = np.asarray(metric.value(rows), dtype=np.float64).tolist()
+    missing: Callable[[Matrix], NDArray[np.bool_]] | None = getattr(metric, "missing", None)
+    if missing is None:
+        return values
+    return [None if gone else value for value, gone in zip(values, missing(rows), strict=True)]
+
+
 def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Kind) -> None:
     """Holds that there is one whole prediction per record.
 

@@ -11,7 +11,7 @@ from escalade.catalogue.metrics import MetricCard, card, metrics_for
 from escalade.errors import BadInput
 from escalade.evaluate.comparison import Comparison, compare, corrected, slice_lengths
 from escalade.evaluate.corpus import Corpus
-from escalade.evaluate.metric import Statistics, details_of, statistics_of
+from escalade.evaluate.metric import Statistics, details_of, item_values, statistics_of
 from escalade.evaluate.score import scored
 from escalade.evaluate.script import LANGUAGES
 from escalade.protocols import Prediction
@@ -85,7 +85,7 @@ def text_score(
         "seconds": seconds,
     }
     if items:
-        document["items"] = {name: _items(each) for name, each in found.items()}
+        document["items"] = {name: item_values(each.metric, each.rows) for name, each in found.items()}
     return document
 
 
@@ -94,15 +94,6 @@ def _names(metrics: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         _of_texts(name)
     return names
-
-
-def _items(found: Statistics) -> list[float | None]:
-    """The value of each row; None where a row has none."""
-    values: list[float | None] = found.metric.value(found.rows).tolist()
-    missing = getattr(found.metric, "missing", None)
-    if missing is None:
-        return values
-    return [None if gone else value for value, gone in zip(values, missing(found.rows), strict=True)]
 
 
 def _entry(

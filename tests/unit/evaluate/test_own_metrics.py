@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import escalade
 from escalade.catalogue.metrics import card, metrics_for, use_own
 from escalade.catalogue.own import load_own
+from escalade.cli import main
 from escalade.errors import BadInput
 from escalade.evaluate import load_metric, statistics_of
 from escalade.protocols import Prediction
@@ -164,6 +166,20 @@ def test_a_changed_file_is_read_anew_and_leaves_nothing_beside_it(tmp_path: Path
         assert statistics_of("f", ANSWERS, PAIRS, FACTS).value == float(value)
         digests.append(card("f").own)
     assert digests[0].digest != digests[1].digest and [p.name for p in tmp_path.iterdir()] == ["metrics.py"]
+
+
+def test_the_verb_takes_files_from_anywhere_and_records_no_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(HEAD + "@escalade.metric\ndef f(prediction): return 0.5\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("one\ntwo\n", encoding="utf-8")
+    a = str(tmp_path / "a.txt")
+    words = ["score", "--predictions", a, "--references", a, "--metrics", "rouge1", "--json"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--metrics-from", str(tmp_path / "own.py")])
+    said = capsys.readouterr().out
+    assert left.value.code == 0 and json.loads(said)["metrics"]["f"]["value"] == 0.5
+    assert str(tmp_path) not in said
 
 
 def test_importing_escalade_stays_light() -> None:

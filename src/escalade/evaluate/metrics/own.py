@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class _Own(Ratio):
             raise ValueError("the card is of no user's own metric")
         self.name, self.low, self.high = card.name, card.low, card.high
         self.own, self.rising = card.own, card.rising
-        self.signature = f"own|{card.own.file}|digest:{card.own.digest[:8]}"
+        self.signature = f"own|{Path(card.own.file).name}|digest:{card.own.digest[:8]}"
 
     def failed(self, error: Exception, row: int | str) -> BadInput:
         """The user's error, with the line it came from and the row it came at."""

@@ -54,6 +54,10 @@ def evaluations(runs: list[Run]) -> set[str]:
     return {run.id for run in runs if run.stage == "evaluate"}
 
 
+def statuses(document: RunDocument) -> set[str]:
+    return {attempt.status for attempt in document.attempts if attempt.rung == "baseline"}
+
+
 @pytest.mark.parametrize(
     "target",
     [{"metric": "rougeL:stem=yes", "at_least": 0},
@@ -89,6 +93,8 @@ def test_a_metric_of_ones_own_decides_and_its_file_is_part_of_the_identity(tmp_p
     (tmp_path / "own.py").write_text(OWN.format(value="0 * "), encoding="utf-8")
     changed, more = climbed(tmp_path, files, target={"metric": "first_word", "at_least": 0.5})
     assert changed.verdict == "not met" and changed.executed > 0
+    # What was not tried because another had passed by the old file is tried by the new one.
+    assert "not tried" in statuses(document) and statuses(changed) == {"done"}
     assert not evaluations(runs) & evaluations(more)
     with pytest.raises(BadInput, match="no metric named"):
         climbed(tmp_path, {}, target={"metric": "first_word", "at_least": 0.5})

@@ -18,10 +18,12 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _VERBS = ("check", "compare", "predict", "pretrain", "run", "score", "serve", "stream")
-__all__ = list(_VERBS)
+__all__ = [*_VERBS, "metric"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "metric":
+        return importlib.import_module("escalade.catalogue.own").metric
     if name in _VERBS:
         return getattr(importlib.import_module("escalade.api"), name)
     raise AttributeError(f"module 'escalade' has no attribute {name!r}")

@@ -8,11 +8,13 @@ from typing import Any
 
 from escalade import climb
 from escalade import project as projects
+from escalade.catalogue import metrics as cards
 from escalade.climb.compare import compare as compare_attempts
 from escalade.document import RunDocument
 from escalade.evaluate import text_score
 from escalade.project import Project
 from escalade.report import write_report
+from escalade.stages import helpers as helping
 from escalade.stages import pretrain as pretraining
 from escalade.stages import using
 from escalade.stages.check import Checked
@@ -91,9 +93,37 @@ def score(
     metrics: Sequence[str] = (),
     language: str | None = None,
     items: bool = False,
+    *,
+    inputs: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    metrics_from: Sequence[str | Path] = (),
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Metrics of texts against references, with intervals; with ``items`` the value of each row too."""
-    return text_score(predictions, references, metrics, language, items=items)
+    """Metrics of texts against references, with intervals.
+
+    Args:
+        predictions: The texts to score.
+        references: For each, its reference or references.
+        metrics: Names of metrics, with options; the usual ones where left out.
+        language: ISO 639-1 code; by the script of the references where left out.
+        items: Give the value of each row too.
+        inputs: What each text answers, for metrics that look at it.
+        groups: Per row: what it is resampled with (a document, a problem); itself where left out.
+        metrics_from: Python files with metrics of your own, which are computed beside the named ones.
+        reporter: Told what leaves this machine.
+    """
+    space = open_workspace(Path("."), reporter)
+    helping.know_own([str(file) for file in metrics_from], Path("."), "--metrics-from")
+    own = [card.name for card in cards.own_metrics()]
+    names = [*(metrics or cards.metrics_for("generation", usual=True)), *own]
+    found = [cards.card(name, "metrics") for name in dict.fromkeys(names)]
+    helpers = {card.name: helping.helper_of(space, card) for card in found}
+    made = text_score(
+        predictions, references, list(helpers), language, items=items, inputs=inputs, groups=groups, helpers=helpers
+    )
+    for name, rows in helping.tell_unclear(space, helpers).items():
+        made["metrics"][name]["unclear_rows"] = [int(row) for row in rows]
+    return made
 
 
 def serve(model: str | Path, host: str = "127.0.0.1", port: int = 8000, token: str | None = None) -> None:

@@ -243,6 +243,8 @@ class Project(Section):
     ] = ()
     rungs: tuple[str, ...] | None = Field(None, min_length=1)
     """The rungs that may be tried; all that apply where left out."""
+    metrics: Names = ()
+    """Python files with metrics of your own: functions marked with ``@escalade.metric``. They are run as they are."""
     budget: Budget = Budget()
     limits: Limits = Limits()
     traffic: Traffic | None = None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from escalade.errors import BadInput
 from escalade.values import Facts, Kind
@@ -32,6 +32,22 @@ class Option:
     default: str
     values: tuple[str, ...] = ()
     """The values it may have; any where empty."""
+    required: bool = False
+    """Whether nothing can be computed without it."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Where a metric of the user's own comes from."""
+
+    thing: Callable[..., Any]
+    """The function, or the class."""
+    file: str
+    """As it was named."""
+    digest: str
+    """Of the file's bytes, hex."""
+    takes: tuple[str, ...] = ()
+    """The names of the function's parameters."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,21 @@ class MetricCard:
     """Computed for every task of its kinds; the others only where they are named."""
     chosen: tuple[tuple[str, str], ...] = ()
     """The options that were given, by name; those left out have their default."""
+    own: Own | None = None
+    """Of a metric of the user's own."""
+
+    def checked(self, place: object = "") -> MetricCard:
+        """The card itself, to be computed by.
+
+        Raises:
+            BadInput: An option that it cannot do without is not given.
+        """
+        for option in self.options:
+            if option.required and not self.settings()[option.name]:
+                raise BadInput(
+                    "evaluate.option_needed", place=place, name=self.name, option=option.name, what=option.what
+                )
+        return self
 
     def settings(self) -> dict[str, str]:
         """Every option with its value."""
@@ -303,9 +334,82 @@ _CARDS = (
         options=(_GRAMS,),
         usual=False,
     ),
+    MetricCard(
+        name="similarity",
+        what="nearness in meaning: tokens matched with those of the reference by an encoder's vectors, as F1",
+        kinds=TEXTS,
+        paper="Zhang et al. 2020, BERTScore: Evaluating text generation with BERT",
+        path="escalade.evaluate.metrics.similarity:Similarity",
+        options=(
+            Option("model", "an encoder: a folder or a hub name", "", required=True),
+            Option("layer", "whose hidden states are taken; the last where left out", ""),
+            Option("idf", "rare tokens weigh more", "no", _NO_YES),
+        ),
+        needs="encoder",
+        usual=False,
+    ),
+    MetricCard(
+        name="toxicity",
+        what="how probable a classifier finds a label for the answers; less is better",
+        kinds=TEXTS,
+        paper="Gehman et al. 2020, RealToxicityPrompts: Evaluating neural toxic degeneration in language models",
+        path="escalade.evaluate.metrics.toxicity:Toxicity",
+        rising=False,
+        options=(
+            Option("model", "a classifier of texts: a release, a folder or a hub name", "", required=True),
+            Option("label", "whose probability is taken", "toxic"),
+        ),
+        needs="classifier",
+        usual=False,
+    ),
+    MetricCard(
+        name="judge",
+        what="mean grade by a model behind an API, 1 to 10 scaled to 0 to 1, the references in sight",
+        kinds=TEXTS,
+        paper="Zheng et al. 2023, Judging LLM-as-a-judge with MT-Bench and Chatbot Arena",
+        path="escalade.evaluate.metrics.judge:JudgeGrade",
+        options=(
+            Option("api", "base address of an OpenAI-compatible API", "", required=True),
+            Option("model", "the model's id there", "", required=True),
+            Option("key_env", "environment variable that holds the key", ""),
+        ),
+        needs="judge",
+        usual=False,
+    ),
+    MetricCard(
+        name="passk",
+        what="chance that one of k programs passes the tests that are its reference; runs what a model wrote",
+        kinds=("generation", "chat"),
+        paper="Chen et al. 2021, Evaluating large language models trained on code",
+        path="escalade.evaluate.metrics.passk:PassAtK",
+        options=(
+            Option("k", "answers drawn", "1"),
+            Option("run", "yes: the answers may be run on this machine", "no", _NO_YES),
+            Option("seconds", "each program may take", "10"),
+        ),
+        needs="execution",
+        usual=False,
+    ),
 )
 
 METRICS: dict[str, MetricCard] = {entry.name: entry for entry in _CARDS}
+_OWN: dict[str, MetricCard] = {}
+
+
+def use_own(cards: Sequence[MetricCard]) -> None:
+    """Makes a user's own metrics known to this process, in place of those that were known before."""
+    _OWN.clear()
+    _OWN.update((entry.name, entry) for entry in cards)
+
+
+def own_metrics() -> tuple[MetricCard, ...]:
+    """The user's own metrics that are known."""
+    return tuple(_OWN.values())
+
+
+def _known() -> dict[str, MetricCard]:
+    return METRICS | _OWN
+
 
 _DEFAULTS: dict[Kind, str] = {
     "classification": "macro_f1",
@@ -332,11 +436,12 @@ def card(name: str, place: object = "") -> MetricCard:
         BadInput: There is no such metric, or it has no such option or value.
     """
     bare, _, said = name.partition(":")
-    if bare not in METRICS:
+    known = _known()
+    if bare not in known:
         if close := _closest(bare):
             raise BadInput("evaluate.unknown_metric_close", place=place, name=bare, close=close)
-        raise BadInput("evaluate.unknown_metric", place=place, name=bare, known=", ".join(METRICS))
-    found = METRICS[bare]
+        raise BadInput("evaluate.unknown_metric", place=place, name=bare, known=", ".join(known))
+    found = known[bare]
     if not said:
         return found
     return replace(found, name=name, chosen=tuple(_options(found, said, place).items()))
@@ -382,7 +487,7 @@ def fitting(name: str, kind: Kind, place: object = "") -> MetricCard:
 
 def metrics_for(kind: Kind, usual: bool = False) -> tuple[str, ...]:
     """Names of the metrics that fit a kind, the commonest first; with ``usual``, those computed without being named."""
-    return tuple(name for name, entry in METRICS.items() if kind in entry.kinds and (entry.usual or not usual))
+    return tuple(name for name, entry in _known().items() if kind in entry.kinds and (entry.usual or not usual))
 
 
 def default_metric(kind: Kind, facts: Facts | None = None) -> str:
@@ -404,7 +509,7 @@ def default_metric(kind: Kind, facts: Facts | None = None) -> str:
 
 def _closest(name: str) -> str:
     """The known name nearest to what was written, hyphens and capitals aside; empty where none is near."""
-    plain = {_plain(known): known for known in METRICS}
+    plain = {_plain(known): known for known in _known()}
     close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return plain[close[0]] if close else ""
 

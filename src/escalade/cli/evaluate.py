@@ -12,7 +12,7 @@ from escalade.cli._project import folder_of, open_task
 from escalade.cli.runs import open_ledger
 from escalade.climb.book import count_look
 from escalade.errors import BadInput
-from escalade.evaluate import load_metric
+from escalade.evaluate import item_values, load_metric
 from escalade.stages import attempts
 from escalade.stages.ingest import test_rows
 
@@ -99,9 +99,9 @@ def _examples(opened, found, split, graded, order, count) -> list:  # type: igno
 
     metric = opened.checked.metric
     records = records_of(opened.space, getattr(opened.steps.data, split), opened.steps.facts)
-    value = load_metric(metric.name, opened.steps.facts).value
-    scores = [float(value(row)) for row in graded.statistics[metric.name]]
-    ranked = sorted(range(len(records)), key=lambda i: (scores[i] if metric.rising else -scores[i], i))
+    scores = item_values(load_metric(metric.name, opened.steps.facts), graded.statistics[metric.name])
+    sign = 1 if metric.rising else -1
+    ranked = [i for _, i in sorted((sign * score, i) for i, score in enumerate(scores) if score is not None)]
     if order == "best":
         ranked.reverse()
     answers = predictions_of(opened.space, graded.evaluation)

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from escalade import evaluate
+from escalade import api
 from escalade.catalogue.metrics import card
 from escalade.cli import choices as choosing
 from escalade.cli import console
 from escalade.evaluate.choices import NORMALISATIONS, Normalisation
-from escalade.evaluate.read_texts import read_several, source
+from escalade.evaluate.read_texts import read_several, read_texts, source
 
 _WORST = 20
 _WIDTH = 60
@@ -22,8 +22,11 @@ _WIDTH = 60
 
 @click.command(help="help.score")
 @click.option("--metrics", default="rouge1,rouge2,rougeL,bleu,chrf", show_default=True, help="help.score_metrics")
+@click.option("--metrics-from", "own", multiple=True, help="help.score_metrics_from")
 @click.option("--predictions", help="help.score_predictions")
 @click.option("--references", multiple=True, help="help.score_references")
+@click.option("--inputs", help="help.score_inputs")
+@click.option("--groups", help="help.compare_groups")
 @click.option("--lang", "--language", "language", help="help.score_language")
 @click.option("--items", is_flag=True, help="help.score_items")
 @click.option("--choices", type=click.Path(path_type=Path), help="help.score_choices")
@@ -35,8 +38,11 @@ _WIDTH = 60
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(
     metrics: str,
+    own: tuple[str, ...],
     predictions: str | None,
     references: tuple[str, ...],
+    inputs: str | None,
+    groups: str | None,
     language: str | None,
     items: bool,
     choices: Path | None,
@@ -56,7 +62,13 @@ def command(
         raise ValueError("the check lets nothing through without predictions")
     said, wanted = read_several(source(predictions), [source(each) for each in references])
     names = [name.strip() for name in metrics.split(",") if name.strip()]
-    found = evaluate.text_score(said, wanted, names, language, items=items)
+    questions = read_texts(*source(inputs)) if inputs else None
+    together = read_texts(*source(groups)) if groups else None
+    # What leaves the machine, or runs on it, is said whatever form the result has.
+    reporter = console.ConsoleReporter()
+    found = api.score(
+        said, wanted, names, language, items, inputs=questions, groups=together, metrics_from=own, reporter=reporter
+    )
     if as_json:
         console.print_json(found)
         return
@@ -68,17 +80,24 @@ def command(
         _print_worst(found["items"], said, wanted)
 
 
-def _print_worst(items: Mapping[str, Sequence[float]], said: Sequence[str], wanted: Sequence[Sequence[Any]]) -> None:
+def _print_worst(
+    items: Mapping[str, Sequence[float | None]], said: Sequence[str], wanted: Sequence[Sequence[Any]]
+) -> None:
     """The rows that the first metric likes least, with the values of all metrics."""
     first, values = next(iter(items.items()))
     sign = 1 if card(first).rising else -1
-    worst = sorted(range(len(said)), key=lambda row: (sign * values[row], row))[:_WORST]
+    known = [(sign * value, row) for row, value in enumerate(values) if value is not None]
+    worst = [row for _, row in sorted(known)[:_WORST]]
     rows = [
-        [row + 1, *(f"{each[row]:.4f}" for each in items.values()), _short(said[row]), _short(wanted[row][0])]
+        [row + 1, *(_number(each[row]) for each in items.values()), _short(said[row]), _short(wanted[row][0])]
         for row in worst
     ]
     row, answer, reference = console.headings("headings.row", "headings.answer", "headings.reference")
     console.print_table([row, *items, answer, reference], rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _short(text: str) -> str:

@@ -58,7 +58,9 @@ def run(
     """
     clock = time.time()
     checked = checked if checked is not None else check(space, project)
-    began = begin(space.ledger, digest_of(project.model_dump(mode="json")))
+    # A key that came later is left out where it says nothing: the clock of older projects goes on.
+    unsaid = None if project.metrics else {"metrics"}
+    began = begin(space.ledger, digest_of(project.model_dump(mode="json", exclude=unsaid)))
     before = len(space.ledger.executed)
     tasks, attempts = [], []
     for number, one in enumerate(checked):
@@ -89,7 +91,8 @@ def open_steps(project: Project, space: Workspace, checked: Checked) -> TaskStep
     data, ingested = ingest(space, checked.task, seed=project.seed, language=project.language)
     shape, profiled = profile(space, data, ingested)
     shortlist, selected = select(space, checked.bases, data.facts, project.limits, project.use, ingested)
-    return TaskSteps(space, project, checked.task, data, shape, shortlist, [ingested, profiled, selected])
+    parents = [ingested, profiled, selected]
+    return TaskSteps(space, project, checked.task, data, shape, shortlist, parents, checked.further)
 
 
 def baselines(project: Project, space: Workspace) -> dict[str, float]:
@@ -110,6 +113,7 @@ def _run_task(
     task, metric = checked.task, checked.metric
     steps = open_steps(project, space, checked)
     data, shortlist = steps.data, steps.shortlist
+    made_of = next((one.identity for one in checked.further if one.card.name == metric.name), "")
     climb_id = digest_of(
         {
             "data": data.identity,
@@ -122,6 +126,8 @@ def _run_task(
         }
         # What may be forgotten decides what is kept; where nothing is said, it is no part of the climb.
         | ({"keep": [[s.digest, s.worsen_at_most] for s in steps.samples]} if project.keep else {})
+        # What the deciding metric is made of, where its name does not say all of it.
+        | ({"metric made of": made_of} if made_of else {})
     )
     book = LedgerBook(space.ledger, climb_id, test_rows(space, task, data), space.deadline)
     if replay and not book.finished:

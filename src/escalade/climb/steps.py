@@ -17,6 +17,7 @@ from escalade.stages import adapt as adapting
 from escalade.stages import evaluate as evaluating
 from escalade.stages.forecast import forecast
 from escalade.stages.forgetting import Sample, forgetting, samples_of
+from escalade.stages.helpers import Further
 from escalade.stages.workspace import Workspace, cores
 from escalade.values import Base, Data, Facts, Model, Profile, Refused, Shortlist, SplitName, digest_of
 
@@ -54,6 +55,7 @@ class TaskSteps:
         profile: Their shape.
         shortlist: The bases to try.
         parents: The runs of ingest, profile and select.
+        further: Metrics to compute beside the usual ones of the kind.
     """
 
     space: Workspace
@@ -63,6 +65,7 @@ class TaskSteps:
     profile: Profile
     shortlist: Shortlist
     parents: list[Run]
+    further: Sequence[Further] = ()
     facts: Facts = field(init=False)
     _made_by: dict[str, Run] = field(default_factory=dict)
 
@@ -153,7 +156,9 @@ class TaskSteps:
             self.space.deadline = None
         rows = getattr(self.data, split)
         parents = [self.parents[0], *([self._made_by[model.artifact]] if model.artifact in self._made_by else [])]
-        evaluation, run = evaluating.evaluate(self.space, model, rows, self.facts, self.project.seed, parents)
+        evaluation, run = evaluating.evaluate(
+            self.space, model, rows, self.facts, self.project.seed, parents, self.further
+        )
         statistics = evaluating.statistics_of(self.space, evaluation)
         clusters = evaluating.clusters_of(self.space, rows, self.facts)
         return Graded(evaluation, statistics, clusters, run.measured.seconds, run.id)

@@ -2,7 +2,7 @@
 
 from escalade.evaluate.comparison import Comparison, compare, corrected, slices_of
 from escalade.evaluate.corpus import Corpus
-from escalade.evaluate.metric import Metric, Statistics, details_of, load_metric, statistics_of
+from escalade.evaluate.metric import Metric, Statistics, details_of, item_values, load_metric, statistics_of
 from escalade.evaluate.metrics.labels import confusion
 from escalade.evaluate.power import (
     Provable,
@@ -45,6 +45,7 @@ __all__ = [
     "evaluate_all",
     "interval",
     "items_for_difference",
+    "item_values",
     "items_needed",
     "load_statistics",
     "load_metric",

@@ -38,7 +38,8 @@ class Setting:
     options: Mapping[str, str] = field(default_factory=dict)
     """Every option of the card with its value."""
     helper: Any = None
-    """What the card says the metric needs (an encoder, a judge); None for the others."""
+    """What the card says the metric needs (an encoder, a judge), the card itself for a metric of the user's own; None
+    for the others, and where statistics are at hand already."""
     corpus: Corpus | None = None
     """What several metrics of one call share of their texts; None where a metric stands alone."""
 
@@ -94,6 +95,17 @@ def ratio(above: Matrix, below: Matrix) -> Matrix:
     return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
 
 
+def needed(helper: Any, name: str) -> Any:
+    """The helper itself.
+
+    Raises:
+        BadInput: It was not given.
+    """
+    if helper is None:
+        raise BadInput("evaluate.helper_missing", place=name, name=name)
+    return helper
+
+
 def means(values: Sequence[float]) -> Matrix:
     """The statistics of a plain mean: each value beside a count of one."""
     return np.column_stack([np.asarray(values, dtype=np.float64), np.ones(len(values))])
@@ -122,6 +134,7 @@ def load_metric(
     """
     card = fitting(name, facts.kind, place)
     module, _, cls = card.path.partition(":")
+    helper = card if card.own else helper
     metric: Metric = getattr(import_module(module), cls)(Setting(facts, records, card.settings(), helper, corpus))
     metric.name = card.name
     return metric
@@ -162,6 +175,20 @@ def details_of(found: Statistics) -> dict[str, float]:
     """Further numbers of a metric over all items, by name; none where it has no ``details``."""
     details: Callable[[Matrix], dict[str, float]] | None = getattr(found.metric, "details", None)
     return details(found.rows.sum(0)) if details else {}
+
+
+def item_values(metric: Metric, rows: Matrix) -> list[float | None]:
+    """The metric of each item by itself; None where an item has none (a judge's reply was unclear, say).
+
+    Args:
+        metric: May have ``missing(rows)``, which tells such items.
+        rows: Its statistics, shape (n, k).
+    """
+    values: list[float | None] = np.asarray(metric.value(rows), dtype=np.float64).tolist()
+    missing: Callable[[Matrix], NDArray[np.bool_]] | None = getattr(metric, "missing", None)
+    if missing is None:
+        return values
+    return [None if gone else value for value, gone in zip(values, missing(rows), strict=True)]
 
 
 def check(predictions: Sequence[Prediction], records: Sequence[Record], kind: Kind) -> None:

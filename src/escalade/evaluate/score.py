@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -76,8 +77,18 @@ def evaluate_all(
     split: SplitName,
     seed: int = 0,
     confidence: float = 0.95,
+    further: Mapping[str, Any] | None = None,
 ) -> tuple[tuple[Score, ...], dict[str, Matrix], int]:
-    """Every metric that fits the kind.
+    """The usual metrics of the kind, and those that are named.
+
+    Args:
+        predictions: One per record.
+        records: With what is wanted.
+        facts: Of the task.
+        split: Named in the scores.
+        seed: Of the resamples.
+        confidence: Of the intervals.
+        further: Names of metrics beyond the usual ones, each with the helper that it needs, or None.
 
     Returns:
         The scores, the statistics of each metric by name, and how many predictions are empty.
@@ -85,14 +96,14 @@ def evaluate_all(
     Raises:
         BadInput: As for :func:`score`, or no metric fits the kind.
     """
-    names = metrics_for(facts.kind, usual=True)
-    if not names:
+    wanted: dict[str, Any] = dict.fromkeys(metrics_for(facts.kind, usual=True)) | dict(further or {})
+    if not wanted:
         raise BadInput("evaluate.no_metric", place=facts.kind, kind=facts.kind)
     scores: list[Score] = []
     statistics: dict[str, Matrix] = {}
     corpus = Corpus(predictions, records) if answer_field(facts.kind) == "text" else None
-    for name in names:
-        found = statistics_of(name, predictions, records, facts, corpus=corpus)
+    for name, helper in wanted.items():
+        found = statistics_of(name, predictions, records, facts, helper=helper, corpus=corpus)
         scores.append(scored(found, records, facts, split, seed, confidence))
         statistics[name] = found.rows
     return tuple(scores), statistics, sum(is_empty(prediction, facts.kind) for prediction in predictions)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from escalade.catalogue.metrics import MetricCard, card, metrics_for
 from escalade.errors import BadInput
 from escalade.evaluate.comparison import Comparison, compare, corrected, slice_lengths
 from escalade.evaluate.corpus import Corpus
-from escalade.evaluate.metric import Statistics, details_of, statistics_of
+from escalade.evaluate.metric import Statistics, details_of, item_values, statistics_of
 from escalade.evaluate.score import scored
 from escalade.evaluate.script import LANGUAGES
 from escalade.protocols import Prediction
@@ -29,8 +30,11 @@ def text_score(
     items: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
+    inputs: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    helpers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Compares texts with one or several references each; every row is resampled by itself.
+    """Compares texts with one or several references each.
 
     Args:
         predictions: The texts to score.
@@ -40,6 +44,9 @@ def text_score(
         items: Give the value of each row too.
         confidence: Of the intervals.
         seed: Seed of the resamples.
+        inputs: What each text answers, for metrics that look at it.
+        groups: Per row: what it is resampled with; itself where left out.
+        helpers: By the name of a metric: what its card says it needs.
 
     Returns:
         ``{"n", "empty", "metrics": {name: {"value", "lower", "upper", "signature", ...}}, "seconds"}``: further
@@ -55,13 +62,21 @@ def text_score(
         raise BadInput(
             "evaluate.lengths_differ", place="predictions", predictions=len(predictions), records=len(references)
         )
+    if inputs is not None and len(inputs) != len(references):
+        raise BadInput("evaluate.lengths_differ", place="inputs", predictions=len(inputs), records=len(references))
+    if groups is not None and len(groups) != len(references):
+        raise BadInput("evaluate.clusters_differ", place="groups", rows=len(references), clusters=len(groups))
     names = _names(metrics)
-    records = [_record(row, given) for row, given in enumerate(references, start=1)]
+    asked = inputs or [""] * len(references)
+    records = [_record(row, given, asked[row - 1]) for row, given in enumerate(references, start=1)]
+    if groups is not None:
+        records = [replace(record, group=group) for record, group in zip(records, groups, strict=True)]
     answers = [Prediction(text=_text(f"predictions, {row}", text)) for row, text in enumerate(predictions, start=1)]
     facts = Facts(kind=_KIND, language=_code(language))
     corpus = Corpus(answers, records)
     begun = time.perf_counter()
-    found = {name: statistics_of(name, answers, records, facts, corpus=corpus) for name in names}
+    needed = helpers or {}
+    found = {name: statistics_of(name, answers, records, facts, needed.get(name), corpus) for name in names}
     seconds = time.perf_counter() - begun
     document: dict[str, Any] = {
         "n": len(answers),
@@ -70,7 +85,7 @@ def text_score(
         "seconds": seconds,
     }
     if items:
-        document["items"] = {name: each.metric.value(each.rows).tolist() for name, each in found.items()}
+        document["items"] = {name: item_values(each.metric, each.rows) for name, each in found.items()}
     return document
 
 
@@ -104,6 +119,8 @@ def text_compare(
     language: str | None = None,
     *,
     groups: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    helpers: Mapping[str, Any] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> list[Comparison]:
@@ -115,6 +132,8 @@ def text_compare(
         metrics: Names of metrics of texts; ROUGE-L where left out.
         language: As for :func:`text_score`.
         groups: Per row: what it is resampled with (a document of several rows, say); itself where left out.
+        inputs: What each text answers, for metrics that look at it.
+        helpers: By the name of a metric: what its card says it needs.
         resamples: Of each test.
         seed: Of each test.
 
@@ -125,7 +144,10 @@ def text_compare(
         BadInput: As for :func:`text_score`.
     """
     facts = Facts(kind=_KIND, language=_code(language))
-    records = [_record(row, given) for row, given in enumerate(references, start=1)]
+    if inputs is not None and len(inputs) != len(references):
+        raise BadInput("evaluate.lengths_differ", place="inputs", predictions=len(inputs), records=len(references))
+    asked = inputs or [""] * len(references)
+    records = [_record(row, given, asked[row - 1]) for row, given in enumerate(references, start=1)]
     for name, texts in predictions.items():
         if len(texts) != len(records):
             raise BadInput("evaluate.lengths_differ", place=name, predictions=len(texts), records=len(records))
@@ -135,7 +157,9 @@ def text_compare(
     for metric in metrics or ("rougeL",):
         card = _of_texts(metric)
         found = {
-            name: statistics_of(metric, [Prediction(text=text) for text in texts], records, facts)
+            name: statistics_of(
+                metric, [Prediction(text=text) for text in texts], records, facts, (helpers or {}).get(metric)
+            )
             for name, texts in predictions.items()
         }
         (first, one), *others = found.items()
@@ -162,13 +186,13 @@ def _of_texts(name: str) -> MetricCard:
     return found
 
 
-def _record(row: int, given: str | Sequence[str]) -> Question:
+def _record(row: int, given: str | Sequence[str], asked: str = "") -> Question:
     """References as the accepted answers of a question, the one record that can hold several."""
     several = given if isinstance(given, list | tuple) else (given,)
     references = tuple(_text(f"references, {row}", text) for text in several)
     if not references:
         raise BadInput("evaluate.no_references", place=row)
-    return Question(id=str(row), question="", context="", answers=references)
+    return Question(id=str(row), question=asked, context="", answers=references)
 
 
 def _text(place: str, given: Any) -> str:

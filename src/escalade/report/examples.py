@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from escalade import messages
-from escalade.catalogue.metrics import METRICS
-from escalade.evaluate import load_metric, load_statistics
+from escalade.catalogue.metrics import card
+from escalade.evaluate import item_values, load_metric, load_statistics
 from escalade.ledger import Ledger, Run
 from escalade.records import RECORD_OF, Question, Record, Tagged, from_json, input_text, output_text
 from escalade.report import format
@@ -120,7 +118,7 @@ def _text(record: Record, said: Mapping[str, Any], grade: float | None, metric: 
     right = str(said.get("text") or "").strip() in {text.strip() for text in wanted}
     goodness = float(right)
     if grade is not None:
-        goodness = grade if METRICS[metric].rising else -grade
+        goodness = grade if card(metric).rising else -grade
     return _Answer(record, said, goodness, right, "" if grade is None else f"{metric} {format.score(grade)}")
 
 
@@ -130,7 +128,7 @@ def _item_scores(folder: Path, metric: str, facts: Facts, count: int) -> Sequenc
     rows = load_statistics(file).get(metric) if file.is_file() else None
     if rows is None or len(rows) != count:
         return [None] * count
-    return [float(value) for value in np.asarray(load_metric(metric, facts).value(rows))]
+    return item_values(load_metric(metric, facts), rows)
 
 
 def _example(answer: _Answer) -> Example:

@@ -36,7 +36,7 @@ class HeadPredictor:
         if self.kind == "token-classification":
             yield from self._tags([r for r in records if isinstance(r, Tagged)])
             return
-        for logits in self._logits([encode_text(self.tokenizer, input_text(r), self.context) for r in records]):
+        for logits in self.logits([encode_text(self.tokenizer, input_text(r), self.context) for r in records]):
             logprobs = logits.log_softmax(-1).double().numpy()
             best = int(logprobs.argmax())
             shares = {label: float(np.exp(p)) for label, p in zip(self.labels, logprobs, strict=True)}
@@ -44,7 +44,7 @@ class HeadPredictor:
 
     def _tags(self, records: Sequence[Tagged]) -> Iterator[Prediction]:
         encoded = [encode_tokens(self.tokenizer, r.tokens, self.context) for r in records]
-        found = self._logits([ids for ids, _ in encoded])
+        found = self.logits([ids for ids, _ in encoded])
         fill = "O" if "O" in self.labels else self.labels[0]
         for record, (_, firsts), logits in zip(records, encoded, found, strict=True):
             rows = logits[firsts].log_softmax(-1).double().numpy()
@@ -53,7 +53,9 @@ class HeadPredictor:
             missing = len(record.tokens) - len(tags)
             yield Prediction(tags=(*tags, *[fill] * missing), logprobs=tuple(float(row.max()) for row in rows))
 
-    def _logits(self, rows: Sequence[list[int]]) -> list[Tensor]:
+    def logits(self, rows: Sequence[list[int]]) -> list[Tensor]:
+        """What the head gives for each row of token ids."""
+
         def network(ids: Tensor, mask: Tensor) -> Tensor:
             logits: Tensor = self.model(input_ids=ids, attention_mask=mask).logits.float()
             return logits

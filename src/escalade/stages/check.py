@@ -11,6 +11,7 @@ from escalade.errors import BadInput
 from escalade.project import Project, Target, Task
 from escalade.records import groups_of
 from escalade.stages.forgetting import samples_of
+from escalade.stages.helpers import Further, further_metrics, know_own_of
 from escalade.stages.select import pin_all
 from escalade.stages.workspace import Workspace
 from escalade.values import Base
@@ -24,6 +25,8 @@ class Checked:
     prepared: data.Prepared
     metric: metrics.MetricCard
     bases: tuple[Base, ...]
+    further: tuple[Further, ...] = ()
+    """Metrics that are computed beside the usual ones of the kind."""
 
 
 def check(space: Workspace, project: Project) -> list[Checked]:
@@ -32,6 +35,7 @@ def check(space: Workspace, project: Project) -> list[Checked]:
     Raises:
         BadInput: The first thing that is wrong, with place, cause and cure.
     """
+    know_own_of(project, space.root)
     for name in project.rungs or ():
         if name not in RUNGS:
             raise BadInput("stages.rung_unknown", place="rungs", name=name, known=", ".join(RUNGS))
@@ -63,7 +67,8 @@ def _check_task(space: Workspace, project: Project, number: int, task: Task) -> 
     metric = metrics.fitting(named or metrics.default_metric(kind, prepared.facts), kind, place)
     if task.target:
         _check_target(task.target, metric, prepared, place)
-    return Checked(task, prepared, metric, tuple(pin_all(space, project.candidates, prepared.facts)))
+    further = further_metrics(space, metric, kind)
+    return Checked(task, prepared, metric, tuple(pin_all(space, project.candidates, prepared.facts)), further)
 
 
 def _check_target(target: Target, metric: metrics.MetricCard, prepared: data.Prepared, place: str) -> None:

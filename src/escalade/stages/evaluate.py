@@ -15,6 +15,7 @@ from escalade import evaluate as measures
 from escalade.ledger import Bench, Run, files
 from escalade.protocols import Prediction, Predictor
 from escalade.records import Record, groups_of
+from escalade.stages.helpers import Further, helpers_of, replies_in, tell_unclear
 from escalade.stages.ingest import records_of
 from escalade.stages.loading import load
 from escalade.stages.workspace import Workspace
@@ -28,23 +29,47 @@ same whether or not the work was interrupted."""
 
 
 def evaluate(
-    space: Workspace, model: Model, split: Split, facts: Facts, seed: int, parents: list[Run]
+    space: Workspace,
+    model: Model,
+    split: Split,
+    facts: Facts,
+    seed: int,
+    parents: list[Run],
+    further: Sequence[Further] = (),
 ) -> tuple[Evaluation, Run]:
-    """Grades a model on a split; on test, a run recorded under other package versions is made anew."""
+    """Grades a model on a split; on test, a run recorded under other package versions is made anew.
+
+    Args:
+        space: Where it is done.
+        model: What is graded.
+        split: The rows.
+        facts: Of the task.
+        seed: Of the resamples.
+        parents: The runs that model and rows came from.
+        further: Metrics beside the usual ones of the kind.
+    """
 
     def work(bench: Bench) -> Evaluation:
         records = records_of(space, split, facts)
         predictor = load_predictor(space, model)
         predictions = list(answers(space, predictor, records, bench.folder, f"{model.rung} {model.base}, {split.name}"))
-        scores, statistics, empty = measures.evaluate_all(predictions, records, facts, split.name, seed=seed)
+        helpers = helpers_of(space, further, bench.folder)
+        scores, statistics, empty = measures.evaluate_all(
+            predictions, records, facts, split.name, seed=seed, further=helpers
+        )
         folder = bench.new("evaluation")
         save_predictions(folder / "predictions.jsonl", records, predictions)
         measures.save_statistics(statistics, folder / "statistics.safetensors")
+        for kept in replies_in(bench.folder):
+            files.write(folder / kept.name, kept.read_bytes())
+        tell_unclear(space, helpers)
         return Evaluation(
             model=model.artifact, split=split.name, predictions=bench.keep(folder), scores=scores, empty=empty
         )
 
-    inputs = {"model": model.artifact, "facts": facts, "split": split, "seed": seed}
+    inputs: dict[str, Any] = {"model": model.artifact, "facts": facts, "split": split, "seed": seed}
+    if further:
+        inputs["metrics"] = {one.card.name: one.identity for one in further}
     fresh = split.name == "test"
     run = space.ledger.perform("evaluate", VERSION, inputs, work, parents=parents, fresh=fresh)
     return Evaluation.model_validate_json(json.dumps(run.output)), run

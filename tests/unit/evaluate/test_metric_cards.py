@@ -61,7 +61,16 @@ def test_an_unfit_metric_names_those_that_fit() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_value_takes_any_leading_axes(name: str) -> None:
     metric = load_metric(name, Facts(kind=METRICS[name].kinds[0], labels=("a", "b")))
-    columns = {"macro_f1": 9, "matthews": 8, "bleu": 10, "chrf": 18, "chrf++": 24, "ece": 16}.get(name, 2)
+    columns = {
+        "macro_f1": 9,
+        "matthews": 8,
+        "bleu": 10,
+        "chrf": 18,
+        "chrf++": 24,
+        "ece": 16,
+        "similarity": 5,
+        "judge": 3,
+    }.get(name, 2)
     sums = np.sort(np.random.default_rng(0).integers(1, 50, size=(3, 4, columns)).astype(np.float64), axis=-1)
     sums[..., -1] += 500 if name == "matthews" else 0
     values = metric.value(sums)

@@ -39,6 +39,7 @@ def test_digests_differ_where_the_texts_do(one: Any, other: Any) -> None:
     assert (digest_of(one) == digest_of(other)) == (canonical(one) == canonical(other))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_any_value_survives_a_record_and_a_note(value: dict[str, Any]) -> None:

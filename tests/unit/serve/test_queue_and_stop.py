@@ -19,6 +19,8 @@ from escalade.deploy.serve import Served, ServeLimits, build_app, make_server
 from escalade.generate.fixed import FixedSampler
 from escalade.protocols import Generation, Piece, Sampling
 
+pytestmark = pytest.mark.slow
+
 text_server = pytest.fixture(scope="module")(serving_text)
 
 ASK = {"model": "slow", "prompt": "x", "max_tokens": 16}
@@ -80,7 +82,6 @@ def test_requests_run_one_by_one_and_all_are_answered() -> None:
     assert sampler.most_at_once == 1
 
 
-@pytest.mark.slow
 def test_a_full_queue_is_503_with_retry_after_and_recovers() -> None:
     sampler = SlowSampler(0.02, 10)
     app = build_app(slow(sampler), limits=ServeLimits(waiting=1))
@@ -121,7 +122,6 @@ def test_a_client_that_leaves_stops_the_work(stream: bool) -> None:
         assert send(address, "/v1/completions", ASK).status == 200
 
 
-@pytest.mark.slow
 def test_a_client_that_leaves_while_waiting_is_not_worked_for() -> None:
     sampler = SlowSampler(0.01, 40)
     with running(build_app(slow(sampler), limits=ServeLimits(waiting=1))) as address, ThreadPoolExecutor(1) as pool:
@@ -175,7 +175,6 @@ def test_what_runs_is_finished_when_the_server_stops() -> None:
     assert not thread.is_alive() and sampler.made == 30
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stream", [True, False])
 def test_what_runs_longer_than_the_grace_is_told_and_ended(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     sampler = SlowSampler(0.01, 4000)

@@ -22,6 +22,8 @@ from escalade.stages.judging import ApiJudge
 from escalade.stages.workspace import Silent, open_workspace
 from judge_server import judging, part
 
+pytestmark = pytest.mark.slow
+
 ROWS = 40
 CHANCE = random.Random(0)
 WANTED = [f"city number {i}" for i in range(ROWS)]
@@ -200,7 +202,6 @@ def test_what_a_judge_needs_is_told() -> None:
         api.score(["a"], ["a"], ["judge:api=ftp://x:model=wise"])
 
 
-@pytest.mark.slow
 def test_a_judge_can_be_the_metric_of_a_project_and_its_replies_are_kept(tmp_path: Path) -> None:
     lines = [f"say {word} {i},{word}\n" for i in range(20) for word in ("ja", "nein", "doch")]
     (tmp_path / "rows.csv").write_text("text,short\n" + "".join(lines), encoding="utf-8")

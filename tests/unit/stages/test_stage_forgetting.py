@@ -27,6 +27,8 @@ from escalade.stages.workspace import Workspace
 from escalade.values import Facts, Family, Model, Split
 from tiny_bases import learn, make_base, prose
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 FACTS = Facts(kind="classification", labels=("bad", "good"))
 NONSENSE = tuple("".join(chr(97 + (7 * i + 11 * j * j) % 26) for i in range(200)) for j in range(20))
@@ -95,7 +97,6 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("decoder"), "decoder", steps=25)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lora", [False, True])
 def test_an_untouched_copy_forgets_exactly_nothing(bench: Bench, lora: bool) -> None:
     found = bench.measure(space := bench.space("untouched"), bench.model(space, None, lora)).found
@@ -111,7 +112,6 @@ def test_an_untouched_copy_forgets_exactly_nothing(bench: Bench, lora: bool) -> 
         assert found.divergence.n == 8 and found.divergence.tokens >= 16, "the end token is wanted too"
 
 
-@pytest.mark.slow
 def test_a_model_trained_on_nonsense_forgets(bench: Bench) -> None:
     def spoil(network: Any, tokenizer: Any) -> None:
         if bench.family != "encoder":
@@ -162,7 +162,6 @@ def test_samples_are_bounded_one_by_one_and_all_together(decoder: Bench) -> None
     assert nonsense_change.difference < found.general.difference < prose_change.difference
 
 
-@pytest.mark.slow
 def test_an_encoder_without_a_head_that_fills_masks_has_nothing_to_forget(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "encoder", steps=1)
     headless = tmp_path / "headless"

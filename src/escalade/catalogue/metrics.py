@@ -363,6 +363,18 @@ _CARDS = (
         usual=False,
     ),
     MetricCard(
+        name="bits_per_byte",
+        what="how many bits a language model needs for each byte of the answers; less is likelier",
+        kinds=TEXTS,
+        paper="Gao et al. 2020, The Pile, section 3.1; perplexity: Jelinek et al. 1977",
+        path="escalade.evaluate.metrics.likelihood:BitsPerByte",
+        rising=False,
+        high=8.0,
+        options=(Option("model", "a language model of any family: a folder or a hub name", "", required=True),),
+        needs="likelihood",
+        usual=False,
+    ),
+    MetricCard(
         name="judge",
         what="mean grade by a model behind an API, 1 to 10 scaled to 0 to 1, the references in sight",
         kinds=TEXTS,

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from escalade.errors import BadInput
 from escalade.evaluate.metrics.similarity import Encoded
 from escalade.models.encoding import cut_prompt, encode_plain, encode_prompt, frame
+from escalade.models.load import load_tokenizer
 from escalade.records import Labelled
 from escalade.rungs.features import encode_text, in_batches
+from escalade.rungs.forgetting import Pretrained, base_nats
 from escalade.rungs.heads import HeadPredictor
 
 _MARK = 8
@@ -64,6 +68,34 @@ class TokenEncoder:
             input_ids=ids, attention_mask=mask, output_hidden_states=True
         ).hidden_states[self.layer]
         return states
+
+
+class TextLikelihood:
+    """How likely a language model finds texts.
+
+    Args:
+        base: The model.
+        name: Named in errors.
+    """
+
+    def __init__(self, base: Pretrained, name: str) -> None:
+        self.mark, self.signature = str(base.base.digest).removeprefix("b2:")[:_MARK], base.signature
+        self._base, self._name = base, name
+
+    def nats(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(texts, 3): nats, bytes, tokens.
+
+        Raises:
+            BadInput: The model gives texts no likelihood (an encoder without a masked-language head).
+        """
+        found = base_nats(self._base, texts, lambda: None)
+        if isinstance(found, str):
+            raise BadInput("evaluate.no_likelihood", place=self._name, model=self._base.base.name)
+        tokenizer = load_tokenizer(self._base.folder)
+        whole = [len(encode_plain(tokenizer, text)) for text in texts]
+        # An encoder-decoder predicts a part of each text: its tokens count as its bytes do.
+        shares = found[:, 1] / np.maximum(1, [len(text.encode()) for text in texts])
+        return np.column_stack([found, np.maximum(1.0, whole * shares)])
 
 
 class LabelClassifier:

@@ -134,6 +134,25 @@ def _encoder(space: Workspace, card: MetricCard) -> Any:
     return TokenEncoder(model, tokenizer, base.context or 512, str(base.digest), int(layer) if layer else None)
 
 
+# -- language models --------------------------------------------------------------------------------------------------
+
+
+def _pinned_language(space: Workspace, card: MetricCard) -> Base:
+    name = card.settings()["model"]
+    base = pin(space, Candidate(model=name), Facts(kind="generation"))
+    if base.digest is None or base.source not in ("folder", "hub"):
+        raise BadInput("evaluate.no_likelihood", place=card.name, model=name)
+    return base
+
+
+def _language(space: Workspace, card: MetricCard) -> Any:
+    from escalade.rungs.forgetting import Pretrained
+    from escalade.rungs.measuring import TextLikelihood
+
+    base = _pinned_language(space, card)
+    return TextLikelihood(Pretrained(base, space.locations[str(base.digest)]), card.name)
+
+
 # -- classifiers ------------------------------------------------------------------------------------------------------
 
 
@@ -198,12 +217,14 @@ def _check_programs(card: MetricCard) -> str:
 _IDENTITIES: dict[Need | None, Callable[[Workspace, MetricCard], str]] = {
     "encoder": lambda space, card: str(_pinned_encoder(space, card).digest),
     "classifier": lambda space, card: _classifier_folder(space, card)[1],
+    "likelihood": lambda space, card: str(_pinned_language(space, card).digest),
     "judge": _judge_identity,
     "execution": lambda space, card: _check_programs(card),
 }
 _HELPERS: dict[Need | None, Callable[[Workspace, MetricCard, Path | None], Any]] = {
     "encoder": lambda space, card, work: _encoder(space, card),
     "classifier": lambda space, card, work: _classifier(space, card),
+    "likelihood": lambda space, card, work: _language(space, card),
     "judge": _judge,
     "execution": lambda space, card, work: _programs(space, card),
 }

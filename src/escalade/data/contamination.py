@@ -63,8 +63,14 @@ def shared_runs(train: Sequence[Record], test: Sequence[Record]) -> list[bool]:
     comparisons of a million rows with a million.
     """
     number: dict[str, int] = {}
-    known = np.unique(np.concatenate([np.zeros(0, np.uint64), *(_runs(record, number) for record in train)]))
-    return [bool(np.isin(_runs(record, number), known).any()) for record in test]
+    nothing = np.zeros(0, np.uint64)
+    known = np.unique(np.concatenate([nothing, *(_runs(record, number) for record in train)]))
+    asked = [_runs(record, number) for record in test]
+    # All rows are looked up at once: each look-up sorts what is known.
+    row_of = np.repeat(np.arange(len(asked)), [len(keys) for keys in asked])
+    hit = np.isin(np.concatenate([nothing, *asked]), known)
+    found: list[bool] = np.isin(np.arange(len(asked)), row_of[hit]).tolist()
+    return found
 
 
 def _runs(record: Record, number: dict[str, int]) -> Keys:

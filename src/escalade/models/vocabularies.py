@@ -115,7 +115,7 @@ def unigram(texts: Iterable[str], special: Sequence[str], vocabulary: int, unkno
     while len(scores) > room:
         scores = _counted(words, _counted(words, scores, alphabet), alphabet)
         scores = _pruned(scores, alphabet, max(room, int(_KEPT * len(scores))))
-    scores = _counted(words, scores, alphabet)
+    scores = _counted(words, scores, list(scores))
     ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     entries = [(token, 0.0) for token in special] + [(byte, _NEVER) for byte in _BYTES] + ordered
     tokenizer = Tokenizer(models.Unigram(entries, list(special).index(unknown), byte_fallback=True))
@@ -172,10 +172,11 @@ def _seeds(words: dict[str, int], alphabet: Sequence[str], count: int) -> list[s
     return sorted(learner.get_vocab())
 
 
-def _counted(words: dict[str, int], scores: dict[str, float], alphabet: Sequence[str]) -> dict[str, float]:
-    """Log-probability of each piece in the likeliest segmentations; what none needs is dropped, but characters."""
+def _counted(words: dict[str, int], scores: dict[str, float], always: Sequence[str]) -> dict[str, float]:
+    """Log-probability of each piece in the likeliest segmentations; what none needs is dropped, but for ``always``."""
     names = sorted(scores)
-    reader = Tokenizer(models.Unigram([("<unk>", 0.0), *((name, scores[name]) for name in names)], 0))
+    # The unknown token's name must not be a text that could be read.
+    reader = Tokenizer(models.Unigram([(ESCAPED * _LONGEST, 0.0), *((name, scores[name]) for name in names)], 0))
     counted: Counter[str] = Counter()
     listed = list(words)
     for start in range(0, len(listed), 10_000):
@@ -183,7 +184,7 @@ def _counted(words: dict[str, int], scores: dict[str, float], alphabet: Sequence
         for word, read in zip(some, reader.encode_batch(some, add_special_tokens=False), strict=True):
             for piece in read.tokens:
                 counted[piece] += words[word]
-    kept = {name for name in names if counted[name] > 0}.union(alphabet)
+    kept = {name for name in names if counted[name] > 0}.union(always)
     total = math.log(sum(max(counted[name], 0.5) for name in sorted(kept)))
     return {name: math.log(max(counted[name], 0.5)) - total for name in sorted(kept)}
 

@@ -1,4 +1,4 @@
-"""Rows of different lengths as matrices, by numpy: what ``padded`` and ``mask_of`` give, some ten times as fast."""
+"""Rows of different lengths as matrices, in a third of the time of ``padded`` from tuples, a tenth from arrays."""
 
 from __future__ import annotations
 

@@ -90,12 +90,15 @@ def test_span_lengths_are_poisson_and_trimmed_to_the_budget() -> None:
 def test_spans_fall_everywhere_alike_and_empty_ones_put_a_mask_in_between() -> None:
     objective, made = span_objective(["infill"]), row(40)
     hidden, masks, empty = np.zeros(40), 0, 0
+    ends = np.zeros(2)
     for seed in range(4000):
         source = objective.spoil(made, seed)
         hidden += ~np.isin(made.ids, source)
         runs = spans(made.ids, source.tolist())
         masks += len(runs)
         empty += sum(not run for run in runs)
+        filled = [len(run) for run in runs if run]
+        ends += [filled[0], filled[-1]]
     assert hidden.sum() == 12 * 4000
     # No place in the middle is favoured, to five standard errors; a span reaches the edges from one side only, and
     # both of them alike.
@@ -103,6 +106,8 @@ def test_spans_fall_everywhere_alike_and_empty_ones_put_a_mask_in_between() -> N
     middle = hidden[8:-8] / 4000
     assert np.abs(middle - middle.mean()).max() < 5 * error and 0.3 < middle.mean() < 0.33
     assert np.abs(hidden - hidden[::-1]).max() / 4000 < 5 * error * math.sqrt(2)
+    # The span that was trimmed stands anywhere, not at the end.
+    assert abs(ends[0] - ends[1]) / 4000 < 0.25
     # About e^-3 of the spans are empty; adjacent spans make some more runs look so.
     assert 0.04 < empty / masks < 0.35
 
@@ -252,6 +257,15 @@ def test_a_worked_gap_example() -> None:
     assert len(masks) == 1 and made.ids[-1] == T5.eos_token_id
     restored = [*made.ids[: masks[0]], *made.target[:-1], *made.ids[masks[0] + 1 :]]
     assert decode(T5, restored) == text
+
+
+def test_a_sentence_that_is_cut_is_read_but_never_written() -> None:
+    text = "Why? The cat sat. The cat looked at the moon! The cat sat. The cat looked at the moon and sat."
+    whole = Gap(T5, 128, ratio=0.2).encode(Text("a", text))
+    assert whole is not None and decode(T5, whole.target) == " The cat looked at the moon and sat."
+    short = Gap(T5, len(encode_plain(T5, text)) - 1, ratio=0.2)
+    made = short.encode(Text("a", text))
+    assert made is not None and short.cut == ["a"] and decode(T5, made.target) == " The cat looked at the moon!"
 
 
 @settings(deadline=None, max_examples=60)

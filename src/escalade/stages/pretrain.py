@@ -15,7 +15,6 @@ from escalade.catalogue.situation import SCRATCH_PARAMETERS
 from escalade.errors import BadInput
 from escalade.ledger import Bench, Run, files
 from escalade.models import describe
-from escalade.stages.adapt import listener
 from escalade.stages.select import find, is_size
 from escalade.stages.workspace import Workspace, cores
 from escalade.values import Family, Setting, Value, digest_of
@@ -354,8 +353,7 @@ def _train(
         base=base,
         seed=asked.seed,
     )
-    named = f"pretrain {asked.architecture} {asked.size or ''}".strip()
-    clock = _Clock(listener(space, bench, named))
+    clock = _Clock(space, bench)
 
     def told(layout: Layout) -> None:
         on_layout([*layout.derived, *layout.forecast])
@@ -376,19 +374,26 @@ def _train(
 
 
 class _Clock:
-    """Listens to steps on their way: how fast they were, and on which kernels."""
+    """Listens to training: tells how far it is, keeps the diary, and how fast steps were on which kernels."""
 
-    def __init__(self, passed_on: Callable[[dict[str, Any]], None]) -> None:
-        self._passed_on = passed_on
+    def __init__(self, space: Workspace, bench: Bench) -> None:
+        self._space, self._bench = space, bench
         self._steps, self._slowness = 0, 0.0
         self._kernels: Any = None
 
     def on_event(self, event: dict[str, Any]) -> None:
-        """Adds up what a step took."""
-        if event.get("event") == "step" and (speed := float(event["tokens_per_second"])) > 0:
-            self._steps, self._slowness = self._steps + 1, self._slowness + 1 / speed
+        """Every step moves the bar; every tenth and all else is written down."""
         self._kernels = event.get("kernels", self._kernels)
-        self._passed_on(event)
+        if event.get("event") == "step":
+            speed = float(event["tokens_per_second"])
+            if speed > 0:
+                self._steps, self._slowness = self._steps + 1, self._slowness + 1 / speed
+            # The line must fit eighty columns with the bar and both times.
+            note = f"loss {event['loss']:.3f} {speed / 1000:.1f}k tok/s"
+            self._space.reporter.progress("pretrain", event["step"], event["steps"], note)
+            if event["step"] % 10:
+                return
+        self._bench.event(str(event.get("event")), **{k: v for k, v in event.items() if k != "event"})
 
     def told(self) -> dict[str, Any]:
         """Mean speed (harmonic: steps are of about as many tokens), and the kernels where the engine tells them."""

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from conftest import real_data
 from escalade.errors import BadInput
-from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt, encode_words, pieces
+from escalade.models.encoding import (
+    cut_prompt,
+    decode,
+    encode_completion,
+    encode_prompt,
+    encode_words,
+    measured_pieces,
+    pieces,
+)
 from escalade.models.load import load_tokenizer
 from escalade.models.tokenizers import train_tokenizer
 
@@ -111,3 +119,12 @@ def test_pieces_join_to_the_text_and_fit(text: str, room: int) -> None:
     made = pieces(GPT, text, room)
     assert "".join(made) == text
     assert all(len(bare(GPT, piece)) <= room for piece in made)
+
+
+def test_a_long_text_is_cut_before_words_into_the_tokens_it_had() -> None:
+    text = "the cat sat on the mat, a dog ran: the cat sat\n\n" * 300
+    for tokenizer in (GPT, BERT):
+        made = measured_pieces(tokenizer, text, 17)
+        assert "".join(piece for piece, _ in made) == text
+        assert sum(length for _, length in made) == len(bare(tokenizer, text))
+        assert all(length == len(bare(tokenizer, piece)) <= 17 for piece, length in made)

@@ -104,7 +104,18 @@ class Question:
     group: str | None = None
 
 
-Record = Text | Labelled | Tagged | Related | Pair | Chat | Preference | Question
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Two pieces of running text, the second of which follows the first or comes from another document."""
+
+    id: str
+    first: str
+    second: str
+    follows: bool
+    group: str | None = None
+
+
+Record = Text | Labelled | Tagged | Related | Pair | Chat | Preference | Question | Segments
 
 RECORD_OF: dict[Kind, type[Any]] = {
     "classification": Labelled,
@@ -150,6 +161,8 @@ def input_text(record: Record) -> str:
             return prompt
         case Question(question=question, context=context):
             return f"{question}\n{context}"
+        case Segments(first=first, second=second):
+            return f"{first}\n{second}"
 
 
 def output_text(record: Record) -> str:
@@ -169,6 +182,8 @@ def output_text(record: Record) -> str:
             return chosen
         case Question(answers=answers):
             return answers[0] if answers else ""
+        case Segments(follows=follows):
+            return "next" if follows else "random"
 
 
 def groups_of(records: Iterable[Record]) -> Iterator[str]:

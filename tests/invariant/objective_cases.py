@@ -13,7 +13,7 @@ import torch
 from escalade.catalogue.objectives import OBJECTIVES, ObjectiveCard
 from escalade.models import presets
 from escalade.models.tokenizers import train_tokenizer
-from escalade.records import Labelled, Pair, Preference, Record, Tagged, Text
+from escalade.records import Labelled, Pair, Preference, Record, Segments, Tagged, Text
 from escalade.values import Family
 
 CONTEXT = 64
@@ -57,12 +57,20 @@ def words(i: int, count: int) -> list[str]:
     return [WORDS[(i * 7 + k * (i + 3)) % len(WORDS)] for k in range(count)]
 
 
+def prose(i: int) -> str:
+    """The words of text i as two or more sentences."""
+    said = words(i, 3 + i % 6)
+    return " ".join(f"{' '.join(said[k : k + 2]).capitalize()}." for k in range(0, len(said), 2))
+
+
 def record_of(kind: str, i: int) -> Record:
     """Record i of a type; lengths differ."""
     name, text = f"train:{i}", " ".join(words(i, 3 + i % 6))
     match kind:
         case "Text":
-            return Text(name, text)
+            return Text(name, prose(i))
+        case "Segments":
+            return Segments(name, text, " ".join(words(i + 3, 2 + i % 4)), follows=i % 2 == 0)
         case "Pair":
             return Pair(name, f"say {text}:", " ".join(words(i + 5, 1 + i % 4)))
         case "Labelled":
@@ -78,7 +86,7 @@ def record_of(kind: str, i: int) -> Record:
 @cache
 def tokenizer_of(family: Family) -> Any:
     vocabulary = 420 if family == "encoder-decoder" else 320
-    return train_tokenizer([" ".join(words(i, 6)) for i in range(40)], family, vocabulary)
+    return train_tokenizer([" ".join([*words(i, 6), prose(i)]) for i in range(40)], family, vocabulary)
 
 
 def case_of(name: str, family: Family) -> Case:

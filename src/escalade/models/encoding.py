@@ -109,6 +109,12 @@ def encode_plain(tokenizer: Any, text: str) -> list[int]:
     return _ids(tokenizer, text, special=False)
 
 
+def encode_offsets(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """The text's own ids, and from where to where in the text each of them stands."""
+    made = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False)
+    return made["input_ids"], made["offset_mapping"]
+
+
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
     """The text of token ids, without special tokens and without any tidying of blanks."""
     text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -10,6 +10,7 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForPreTraining,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -18,11 +19,22 @@ from transformers import (
 from escalade.errors import BadInput
 from escalade.values import Family
 
-Head = Literal["lm", "mask", "classify", "tag", "embed"]
+Head = Literal["lm", "mask", "pretrain", "classify", "tag", "embed"]
 _LABEL_HEADS = ("classifier", "score", "pooler", "classification_head", "pre_classifier", "head")
+_MASK_HEADS = (
+    "cls",
+    "lm_head",
+    "predictions",
+    "head",
+    "decoder",
+    "vocab_transform",
+    "vocab_layer_norm",
+    "vocab_projector",
+)
 NEW: dict[Head, tuple[str, ...]] = {
     "lm": (),
-    "mask": ("cls", "lm_head", "predictions", "head", "vocab_transform", "vocab_layer_norm", "vocab_projector"),
+    "mask": _MASK_HEADS,
+    "pretrain": (*_MASK_HEADS, "seq_relationship", "pooler"),
     "classify": _LABEL_HEADS,
     "tag": _LABEL_HEADS,
     "embed": ("pooler",),
@@ -32,6 +44,7 @@ _AUTO: dict[tuple[Family, Head], Any] = {
     ("decoder", "lm"): AutoModelForCausalLM,
     ("encoder-decoder", "lm"): AutoModelForSeq2SeqLM,
     ("encoder", "mask"): AutoModelForMaskedLM,
+    ("encoder", "pretrain"): AutoModelForPreTraining,
     ("encoder", "classify"): AutoModelForSequenceClassification,
     ("decoder", "classify"): AutoModelForSequenceClassification,
     ("encoder", "tag"): AutoModelForTokenClassification,

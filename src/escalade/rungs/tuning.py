@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from escalade.catalogue.situation import SCRATCH_CONTEXT
-from escalade.models.adapters import add_lora, save_adapter, trainable
-from escalade.models.heads import Head
+from escalade.models.adapters import Task, add_lora, save_adapter, trainable
 from escalade.models.load import load_model, load_tokenizer
 from escalade.models.manifest import Manifest
 from escalade.models.presets import create, preset
@@ -25,7 +24,7 @@ from escalade.train.objectives.classify import Classify
 from escalade.train.objectives.sft import Sft
 from escalade.train.objectives.tag import Tag
 
-_HEADS: dict[str, Head] = {"classify": "classify", "tag": "tag", "sft": "lm"}
+_HEADS: dict[str, Task] = {"classify": "classify", "tag": "tag", "sft": "lm"}
 
 
 @dataclass

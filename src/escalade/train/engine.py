@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from torch import Tensor
 from escalade.errors import BadInput, EscaladeError, Interrupted, OutOfTime
 from escalade.protocols import Batch, Objective, Row
 from escalade.records import Record
-from escalade.train import batches, checkpoint, optim
-from escalade.train.precision import bf16_pays
+from escalade.train import batches, ceiling, checkpoint, compiling, kernels, memory, optim, packing, store, world
+from escalade.train.attention import LONGEST
+from escalade.train.batches import Micro
+from escalade.train.kernels import Kernels
+from escalade.train.losses import IGNORE, model_inputs
 from escalade.train.recipe import Fitted, Recipe
 from escalade.train.step import accumulate, mean_loss, not_finite
 from escalade.values import digest_of
@@ -25,6 +28,10 @@ from escalade.values import digest_of
 OnEvent = Callable[[dict[str, Any]], None]
 _MOVING = 0.9
 """Weight of the past in the moving average of a step's seconds."""
+_CEILING_FROM = 60.0
+"""Seconds of a run from which measuring the processor's ceiling, a second or so, is worth it."""
+_CLOCK = 1_000_000
+"""Steps a run by the clock counts as, for its schedule."""
 
 
 @dataclass
@@ -36,21 +43,23 @@ class _Position:
     taken: int = 0
     """Steps taken of this epoch."""
     tokens: int = 0
+    spent: float = 0.0
+    """Seconds of training so far."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
     best_step: int = 0
     worse: int = 0
     """Validations since the best."""
     micro_tokens: int = 0
-    bf16: bool = False
+    kernels: dict[str, bool] = field(default_factory=dict)
     finished: bool = False
 
 
 def fit(
     objective: Objective,
     models: Mapping[str, Any],
-    rows: Sequence[Record],
-    validation: Sequence[Record],
+    rows: Iterable[Record],
+    validation: Iterable[Record],
     recipe: Recipe,
     *,
     work: Path,
@@ -60,18 +69,20 @@ def fit(
     """Trains ``models["policy"]`` in place and leaves it with the weights of its best validation.
 
     What a checkpoint in ``work`` has done already is not done again, if it belongs to the same run: the final weights
-    are bit for bit those of a run that was never stopped (same build, processor and number of threads).
+    are bit for bit those of a run that was never stopped (same build, processor and number of threads). Under
+    ``torchrun`` each process works off its share of every step, and all end with the same weights.
 
     Args:
         objective: What is learnt.
         models: By role; the policy is trained where its parameters ask for a gradient, all others stay as they are.
-        rows: Records to learn from.
+        rows: Records to learn from; encoded once, on disk in ``work``, so they may be more than memory holds.
         validation: Records to choose the best step by; the last step is kept where there are none.
         recipe: How.
-        work: Where checkpoints go; survives a kill.
+        work: Where rows and checkpoints go; survives a kill.
         on_event: Hears of each step (``step``, ``steps``, ``loss``, ``lr``, ``tokens_per_second``, ``padding``,
-            ``seconds_left``) and of ``resumed``, ``checkpoint``, ``checkpoint_passed_over``, ``validation``,
-            ``precision``, ``micro_batch`` and ``stopped_early``.
+            ``memory`` in bytes, ``ceiling`` as a share, ``seconds_left``) and of ``rows``, ``kernels``, ``resumed``,
+            ``checkpoint``, ``checkpoint_passed_over``, ``validation``, ``micro_batch``, ``not_compiled``,
+            ``recompute`` and ``stopped_early``.
         should_stop: Asked after each step: None, ``signal`` or ``time``.
 
     Raises:
@@ -82,7 +93,8 @@ def fit(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         run = _Run(objective, models, rows, validation, recipe, work, on_event)
         run.resume()
-        run.train(should_stop)
+        with run.running():
+            run.train(should_stop)
         return run.fitted()
 
 
@@ -93,29 +105,30 @@ class _Run:
         self,
         objective: Objective,
         models: Mapping[str, Any],
-        records: Sequence[Record],
-        validation: Sequence[Record],
+        records: Iterable[Record],
+        validation: Iterable[Record],
         recipe: Recipe,
         work: Path,
         on_event: OnEvent,
     ) -> None:
         self.objective, self.models, self.recipe, self.work, self.tell = objective, models, recipe, work, on_event
+        self.world = world.joined()
         self.policy = models["policy"]
         self.device = next(self.policy.parameters()).device
         self.parameters = optim.trainable(self.policy)
         if not self.parameters:
             raise BadInput("train.nothing_trains", place=type(self.policy).__name__)
-        self.empty: list[str] = []
-        self.rows = self._encoded(records)
-        self.held = self._encoded(validation)
-        if not self.rows:
-            raise BadInput("train.nothing_to_learn", place=type(objective).__name__, rows=len(records))
-        self.steps, self.per_epoch = batches.steps_of(self.rows, recipe)
+        self.rows, self.held = self._encoded(records, "rows"), self._encoded(validation, "held")
+        if not len(self.rows):
+            raise BadInput("train.nothing_to_learn", place=type(objective).__name__, rows=len(self.rows.empty))
         self.optimizer = optim.adamw(self.parameters, recipe)
         self.best: dict[str, Tensor] = {}
         self.at = _Position(micro_tokens=recipe.micro_tokens)
         self.seconds = 0.0
         """Moving average of a step's time."""
+        self.begun: float | None = None
+        """Seconds of training before the schedule's clock starts: the first step may have compiled."""
+        self.per_token = self.ceiling = 0.0
         for role, model in models.items():
             if role != "policy":
                 model.requires_grad_(False).eval()
@@ -124,68 +137,141 @@ class _Run:
 
     # -- before the first step ---------------------------------------------------------------------------------------
 
-    def _encoded(self, records: Sequence[Record]) -> list[Row]:
-        made = []
-        for record in records:
-            row = self.objective.encode(record)
-            if row is None:
-                self.empty.append(record.id)
-            else:
-                made.append(row)
-        return made
+    def _encoded(self, records: Iterable[Record], name: str) -> store.Rows:
+        """The records as rows on disk, of each process its own."""
+        folder = self.work / (name if self.world.leads else f"{name}-{self.world.rank}")
+        rows = store.encoded(self.objective, records, folder, threads=torch.get_num_threads())
+        self.tell({"event": "rows", "of": name, "rows": len(rows), "tokens": int(rows.lengths.sum())})
+        return rows
 
     def identity(self) -> str:
         """What a checkpoint must belong to: recipe, rows, objective, and the shapes of what trains."""
         recipe = {k: v for k, v in asdict(self.recipe).items() if k != "checkpoint_seconds"}
-        rows = blake2b(digest_size=16)
-        for row in (*self.rows, *self.held):
-            rows.update(repr((row.id, row.ids, row.roles, row.target, row.group)).encode())
         shapes = {name: [*parameter.shape] for name, parameter in self.parameters.items()}
-        said = [recipe, len(self.held), rows.hexdigest(), type(self.objective).__name__, shapes, torch.__version__]
-        return digest_of(said)
+        rows = [self.rows.digest, self.held.digest]
+        return digest_of([recipe, rows, type(self.objective).__name__, shapes, torch.__version__])
 
     def resume(self) -> None:
-        """Takes up the newest whole checkpoint of this run, or decides on the precision of a new one."""
+        """Takes up the newest whole checkpoint of this run, or decides what a new one computes with."""
 
         def on_fault(folder: Path, file: str) -> None:
             self.tell({"event": "checkpoint_passed_over", "checkpoint": folder.name, "file": file})
 
-        self.of_run = self.identity()
-        found = checkpoint.newest(self.work, on_fault)
-        if found is not None and found.state.pop("run") != self.of_run:
+        of_run = self.identity()
+        self.of_run = of_run
+        found = self.world.told(checkpoint.newest(self.work, on_fault) if self.world.leads else None)
+        if found is not None and found.state.pop("run") != of_run:
             self.tell({"event": "checkpoint_passed_over", "checkpoint": "all", "file": "another run"})
             found = None
         if found is None:
-            self.at.bf16 = bf16_pays(self.device.type)
-            self.tell({"event": "precision", "bf16": self.at.bf16})
+            self.kernels = self._decided()
+            self.at.kernels = self.kernels.chosen()
+            self._plan()
             return
         self.at = _Position(**found.state)
         self.at.losses = [(step, loss) for step, loss in self.at.losses]
         self.at.validation = [(step, loss) for step, loss in self.at.validation]
+        self.kernels = Kernels(**self.at.kernels)
+        self._plan()
         self._put(found.weights)
         self.best = found.best
         optim.restore(self.optimizer, self.parameters, found.optimizer)
-        self.tell({"event": "resumed", "step": self.at.step, "steps": self.steps, "bf16": self.at.bf16})
+        self.tell({"event": "resumed", "step": self.at.step, "steps": self.steps, **self.at.kernels})
+
+    def _decided(self) -> Kernels:
+        """What this run computes with: see ``kernels``."""
+        bf16, why_bf16 = kernels.multiplies_in_bf16(self.device.type)
+        packed, why_packed = kernels.packs(self.objective, self.models, self.rows, self.recipe.packed)
+        lean, why_lean = kernels.leans(self.objective, self.models, self.rows)
+        self._measure_work()
+        seconds = self._forecast_seconds(packed)
+        compiled, why = kernels.compiles(self.policy, self.device.type, seconds, self.recipe.compiled)
+        reasons = {"bf16": why_bf16, "packed": why_packed, "lean": why_lean, "compiled": why}
+        chosen = Kernels(bf16, compiled, packed, lean, self.recipe.recompute, reasons)
+        self.tell({"event": "kernels", **chosen.chosen(), "why": reasons})
+        return chosen
+
+    def _measure_work(self) -> None:
+        """Operations of a training step for each token, counted on one row of middling length."""
+        row = self.rows[int(self.rows.lengths.argsort(kind="stable")[len(self.rows) // 2])]
+        batch = batches.on_device(self.objective.collate([row], [0]), self.device)
+        try:
+            learnt = int((batch["labels"] != IGNORE).sum())
+            self.per_token = ceiling.operations_per_token(self.policy, model_inputs(self.policy, batch), learnt)
+        except (TypeError, ValueError, KeyError, RuntimeError):
+            # Batches of another make: by the rule of thumb, 6 for each parameter (Kaplan et al. 2020, section 2.1).
+            self.per_token = 6.0 * sum(p.numel() for p in self.policy.parameters())
+
+    def _forecast_seconds(self, packed: bool) -> float:
+        """About how long this run will take here."""
+        if self.recipe.seconds is not None:
+            return self.recipe.seconds
+        steps, per_epoch = batches.steps_of(self.rows.lengths, self.recipe, packed)
+        tokens = float(self.rows.lengths.sum()) * (steps or 1) / per_epoch
+        return kernels.forecast_seconds(tokens * self.per_token, self.device.type, torch.get_num_threads())
+
+    def _plan(self) -> None:
+        """Steps of the run and of an epoch; the widest line where rows are packed."""
+        self.steps, self.per_epoch = batches.steps_of(self.rows.lengths, self.recipe, self.kernels.packed)
+        longest = max(int(rows.lengths.max()) for rows in (self.rows, self.held) if len(rows))
+        self.widest = packing.widest_of(longest) if self.kernels.packed else None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Compiled layers and recomputed activations while the run lasts."""
+        attention = compiling.attention_of(self.policy)
+        if self.kernels.recompute:
+            self._recompute()
+        if self.kernels.compiled:
+            longest = int(self.rows.read.max())
+            compiling.compile_layers(self.policy, written_out=longest <= LONGEST)
+        if self._forecast_seconds(self.kernels.packed) >= _CEILING_FROM:
+            self.ceiling = ceiling.ceiling(self.policy, self.kernels.bf16)
+        try:
+            with compiling.room_for_shapes():
+                yield
+        finally:
+            compiling.uncompile(self.policy, attention)
+            if self.at.kernels["recompute"]:
+                disable = getattr(self.policy, "activation_checkpointing_disable", None)
+                (disable or self.policy.gradient_checkpointing_disable)()
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
     def train(self, should_stop: Callable[[], str | None]) -> None:
         """Steps until the last one, patience runs out, or someone asks to stop."""
-        source = batches.stream(self.rows, self.recipe, self.at.epoch, self.at.taken)
-        saved = time.monotonic()
+        source = batches.stream(self.rows.lengths, self.recipe, self.kernels.packed, self.at.epoch, self.at.taken)
+        saved = clock = time.monotonic()
         while not self.at.finished:
-            epoch, taken, rows = next(source)
-            self._step(epoch, rows)
+            epoch, taken, places = next(source)
+            self._step(epoch, [self.rows[int(place)] for place in places])
             self.at.epoch, self.at.taken = epoch, taken
-            if self._validation_is_due():
+            now = time.monotonic()
+            self.at.spent, clock = self.world.told(self.at.spent + now - clock), now
+            self.begun = self.at.spent if self.begun is None else self.begun
+            last = self._is_last()
+            if self._validation_is_due(last):
                 self._validate()
-            self.at.finished = self.at.finished or self.at.step >= self.steps
-            reason = None if self.at.finished else should_stop()
-            if reason or self.at.finished or time.monotonic() - saved >= self.recipe.checkpoint_seconds:
+            self.at.finished = self.at.finished or last
+            reason = None if self.at.finished else self.world.told(should_stop())
+            if reason or self.at.finished or self._checkpoint_is_due(saved):
                 self._save()
                 saved = time.monotonic()
             if reason:
                 raise self._stopped(reason)
+
+    def _is_last(self) -> bool:
+        if self.recipe.seconds is not None:
+            return self.at.spent >= self.recipe.seconds
+        return self.at.step >= (self.steps or 0)
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step; by the clock, where that decides how long the run is."""
+        if self.recipe.seconds is None:
+            return optim.rate(self.recipe, step, self.steps or 1)
+        begun = self.begun or 0.0
+        share = (self.at.spent - begun + self.seconds) / max(self.recipe.seconds - begun, 1e-9)
+        return optim.rate(self.recipe, max(1, min(_CLOCK, round(_CLOCK * share))), _CLOCK)
 
     def _step(self, epoch: int, rows: Sequence[Row]) -> None:
         """One step, its micro-batches halved until they fit into memory."""
@@ -193,16 +279,9 @@ class _Run:
         step = self.at.step + 1
         loss = None
         while loss is None:
-            micro = batches.split(sorted(rows, key=lambda row: (row.length, row.id)), self.at.micro_tokens)
-            try:
-                loss = self._gradient(epoch, step, micro)
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-            # Outside of the handler, as the error's traceback holds on to the tensors that did not fit.
-            if loss is None:
-                self._halve(micro)
-        rate = optim.rate(self.recipe, step, self.steps)
+            micro = batches.micro_batches(rows, self.at.micro_tokens, self.widest, self.world.size)
+            loss = self._attempt(epoch, step, micro)
+        rate = self._rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -212,48 +291,99 @@ class _Run:
         self.at.tokens += tokens
         self._tell_step(loss, rate, tokens, micro, time.perf_counter() - began)
 
-    def _gradient(self, epoch: int, step: int, micro: Sequence[Sequence[Row]]) -> float:
-        """The step's gradient in the parameters, clipped; returns the loss."""
+    def _attempt(self, epoch: int, step: int, micro: Sequence[Micro]) -> float | None:
+        """The loss of a step whose gradient is there; None where it has to be tried again in another way."""
+        loss = None
+        failed = False
+        try:
+            loss = self._gradient(epoch, step, micro)
+        except (RuntimeError, MemoryError) as error:
+            failed = compiling.is_failure(error)
+            if failed and self.kernels.compiled:
+                self._give_up_compiling(error)
+            elif not _out_of_memory(error):
+                raise
+        # Outside of the handler, as the error's traceback holds on to the tensors that did not fit.
+        if self.world.any(loss is None and not failed):
+            self._make_smaller(micro)
+            return None
+        return None if self.world.any(failed) or loss is None else self._finished(loss, step, micro)
+
+    def _gradient(self, epoch: int, step: int, micro: Sequence[Micro]) -> float:
+        """The step's gradient in the parameters; returns this process's part of the loss."""
         self.policy.train()
         self.optimizer.zero_grad(set_to_none=True)
         # Dropout depends on the step alone, so that a resumed run drops what the undisturbed one would have.
         torch.manual_seed(batches.seed_of(self.recipe.seed, "dropout", step))
-        made = [self._collated(rows, epoch) for rows in micro]
-        loss = accumulate(self.objective, self.models, made, place=f"step {step}", bf16=self.at.bf16)
+        made = [self._collated(part, epoch) for part in self.world.share(micro)]
+        return accumulate(
+            self.objective, self.models, made, f"step {step}", bf16=self.kernels.bf16, total=self.world.total
+        )
+
+    def _finished(self, loss: float, step: int, micro: Sequence[Micro]) -> float:
+        """Gradient and loss over all processes, the gradient clipped."""
+        self.world.add_gradients(self.parameters.values())
         limit = self.recipe.clip if self.recipe.clip > 0 else math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), limit)
         if not math.isfinite(float(norm)):
-            raise not_finite("gradient", {"names": [row.id for rows in micro for row in rows]}, f"step {step}")
-        return loss
+            names = [row.id for part in micro for row in part.rows]
+            raise not_finite("gradient", {"names": names}, f"step {step}")
+        return self.world.total([loss])[0]
 
-    def _collated(self, rows: Sequence[Row], epoch: int | str) -> Batch:
-        seeds = [batches.seed_of(self.recipe.seed, epoch, row.id) for row in rows]
-        batch = batches.on_device(self.objective.collate(rows, seeds), self.device)
-        return {**batch, "names": [row.id for row in rows]}
+    def _collated(self, part: Micro, epoch: int | str) -> Batch:
+        seeds = [batches.seed_of(self.recipe.seed, epoch, row.id) for row in part.rows]
+        if part.lines is not None:
+            batch = kernels.packed_batch(self.objective, part, seeds)
+        else:
+            batch = self.objective.collate(part.rows, seeds)
+        how = ("compiled" if self.kernels.compiled else "eager") if self.kernels.lean else None
+        return {**batches.on_device(batch, self.device), "names": [row.id for row in part.rows], "lean": how}
 
-    def _halve(self, micro: Sequence[Sequence[Row]]) -> None:
+    def _make_smaller(self, micro: Sequence[Micro]) -> None:
         """Smaller micro-batches after memory ran out; the effective batch and its gradient stay what they were."""
         self.optimizer.zero_grad(set_to_none=True)
-        if all(len(rows) == 1 for rows in micro):
-            longest = max(row.length for rows in micro for row in rows)
-            raise BadInput("train.out_of_memory", place=f"step {self.at.step + 1}", tokens=longest)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        used = max(len(rows) * max(row.length for row in rows) for rows in micro)
+        longest = max(row.length for part in micro for row in part.rows)
+        if self.at.micro_tokens <= longest or all(len(part.rows) == 1 for part in micro):
+            if self.at.kernels["recompute"] or not self._recompute():
+                raise BadInput("train.out_of_memory", place=f"step {self.at.step + 1}", tokens=longest)
+            self.tell({"event": "recompute", "step": self.at.step + 1})
+            return
+        used = max(part.worked for part in micro)
         self.at.micro_tokens = max(1, min(self.at.micro_tokens, used) // 2)
         self.tell({"event": "micro_batch", "step": self.at.step + 1, "micro_tokens": self.at.micro_tokens})
 
+    def _recompute(self) -> bool:
+        """Keeps no activations within layers from here on; False where the model cannot do without."""
+        if not getattr(self.policy, "supports_gradient_checkpointing", False):
+            return False
+        # The name changed within transformers 5.
+        enable = getattr(self.policy, "activation_checkpointing_enable", None)
+        (enable or self.policy.gradient_checkpointing_enable)({"use_reentrant": False})
+        if any(not p.requires_grad for p in self.policy.parameters()):
+            self.policy.enable_input_require_grads()
+        self.kernels.recompute = self.at.kernels["recompute"] = True
+        return True
+
+    def _give_up_compiling(self, error: Exception) -> None:
+        """The step by the library's own kernels, where compiling them failed; said, not silent."""
+        compiling.uncompile(self.policy, "sdpa")
+        self.kernels.compiled = self.at.kernels["compiled"] = False
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        self.tell({"event": "not_compiled", "step": self.at.step + 1, "problem": problem})
+
     # -- validation, checkpoints, events -----------------------------------------------------------------------------
 
-    def _validation_is_due(self) -> bool:
+    def _validation_is_due(self, last: bool) -> bool:
         every = max(1, round(self.recipe.eval_every * self.per_epoch))
-        return bool(self.held) and (self.at.step % every == 0 or self.at.step >= self.steps)
+        return len(self.held) > 0 and (self.at.step % every == 0 or last)
 
     def _validate(self) -> None:
         """Loss on the held-out rows, hidden alike every time; remembers the best weights."""
-        rows = sorted(self.held, key=lambda row: (row.length, row.id))
-        made = [self._collated(some, "validation") for some in batches.split(rows, self.at.micro_tokens)]
-        loss = mean_loss(self.objective, self.models, made, bf16=self.at.bf16)
+        parts = self.world.share(batches.micro_batches(self.held, self.at.micro_tokens, self.widest))
+        made = (self._collated(part, "validation") for part in parts)
+        loss = mean_loss(self.objective, self.models, made, bf16=self.kernels.bf16, total=self.world.total)
         better = not self.at.validation or loss < min(value for _, value in self.at.validation)
         self.at.validation.append((self.at.step, loss))
         self.tell({"event": "validation", "step": self.at.step, "loss": loss, "best": better})
@@ -266,7 +396,12 @@ class _Run:
             self.at.finished = True
             self.tell({"event": "stopped_early", "step": self.at.step, "best_step": self.at.best_step})
 
+    def _checkpoint_is_due(self, saved: float) -> bool:
+        return time.monotonic() - saved >= self.recipe.checkpoint_seconds
+
     def _save(self) -> None:
+        if not self.world.leads:
+            return
         weights = {name: parameter.detach() for name, parameter in self.parameters.items()}
         moments = optim.state_of(self.optimizer, self.parameters)
         state = {**asdict(self.at), "run": self.of_run}
@@ -274,23 +409,34 @@ class _Run:
         self.tell({"event": "checkpoint", "step": self.at.step})
 
     def _stopped(self, reason: str) -> EscaladeError:
-        place, facts = f"step {self.at.step}", {"step": self.at.step, "steps": self.steps}
+        place, facts = f"step {self.at.step}", {"step": self.at.step, "steps": self._steps_about()}
         if reason == "time":
             return OutOfTime("train.out_of_time", place=place, **facts)
         return Interrupted("train.interrupted", place=place, **facts)
 
-    def _tell_step(self, loss: float, rate: float, tokens: int, micro: Sequence[Sequence[Row]], seconds: float) -> None:
+    def _steps_about(self) -> int:
+        """Steps of the whole run; where the clock decides, as many as it looks like by now."""
+        if self.recipe.seconds is None:
+            return self.steps or self.at.step
+        left = max(0.0, self.recipe.seconds - self.at.spent)
+        return self.at.step + round(left / max(self.seconds, 1e-9)) if self.seconds else self.at.step
+
+    def _tell_step(self, loss: float, rate: float, tokens: int, micro: Sequence[Micro], seconds: float) -> None:
         self.seconds = seconds if not self.seconds else _MOVING * self.seconds + (1 - _MOVING) * seconds
+        steps = self._steps_about()
+        speed = tokens / max(seconds, 1e-9)
         self.tell(
             {
                 "event": "step",
                 "step": self.at.step,
-                "steps": self.steps,
+                "steps": steps,
                 "loss": loss,
                 "lr": rate,
-                "tokens_per_second": tokens / max(seconds, 1e-9),
+                "tokens_per_second": speed,
                 "padding": batches.padded_share(micro),
-                "seconds_left": self.seconds * (self.steps - self.at.step),
+                "memory": memory.used(self.device),
+                "ceiling": speed * self.per_token / self.ceiling if self.ceiling else None,
+                "seconds_left": self.seconds * (steps - self.at.step),
             }
         )
 
@@ -310,10 +456,11 @@ class _Run:
             losses=self.at.losses,
             validation=self.at.validation,
             best_step=self.at.best_step if self.best else self.at.step,
-            cut_rows=list(dict.fromkeys(getattr(self.objective, "cut", ()))),
-            empty_rows=self.empty,
+            cut_rows=list(dict.fromkeys((*self.rows.cut, *self.held.cut))),
+            empty_rows=[*self.rows.empty, *self.held.empty],
             tokens=self.at.tokens,
             trainable=sum(parameter.numel() for parameter in self.parameters.values()),
+            kernels=dict(self.at.kernels),
         )
 
 

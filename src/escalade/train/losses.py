@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from escalade.train import lean
+
 IGNORE = -100
 """Label of a position that is not learnt."""
 
@@ -28,9 +30,18 @@ def cross_entropy_sum(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def token_loss(model: Any, batch: dict[str, Any]) -> Tensor:
-    """Summed cross-entropy in nats over the labels of a batch; a scalar."""
+    """Summed cross-entropy in nats over the labels of a batch; a scalar.
+
+    Where the batch says ``lean`` it comes without logits (see ``train.lean``).
+    """
     labels = batch["labels"]
-    return cross_entropy_sum(learnt_logits(model, batch), labels[labels != IGNORE])
+    learnt = labels != IGNORE
+    how: lean.Lean | None = batch.get("lean")
+    if how is None:
+        return cross_entropy_sum(learnt_logits(model, batch), labels[learnt])
+    with lean.without_head(model, learnt):
+        hidden: Tensor = model(**model_inputs(model, batch)).logits
+    return lean.head_loss(hidden, model.get_output_embeddings(), labels[learnt], how)
 
 
 def sequence_log_probability(model: Any, batch: dict[str, Any]) -> Tensor:
@@ -53,17 +64,24 @@ def learnt_logits(model: Any, batch: dict[str, Any]) -> Tensor:
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][learnt],)) if head is not None else None
     try:
-        logits: Tensor = model(**_inputs(model, batch)).logits
+        logits: Tensor = model(**model_inputs(model, batch)).logits
     finally:
         if hook is not None:
             hook.remove()
     return logits if logits.ndim == 2 else logits[learnt]
 
 
-def _inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """What the model reads; the decoder of an encoder-decoder reads the labels one place late, behind its start."""
-    inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"]}
+def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """What the model reads: ids and a mask, which of a packed batch keeps rows apart, and then positions too.
+
+    The decoder of an encoder-decoder reads the labels one place late, behind its start.
+    """
     config = model.config
+    if "segments" in batch:
+        mask = _apart(batch["segments"], batch["causal"], config)
+        cache = {"use_cache": False} if batch["causal"] else {}
+        return {"input_ids": batch["ids"], "attention_mask": mask, "position_ids": batch["positions"], **cache}
+    inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"]}
     if not getattr(config, "is_encoder_decoder", False):
         return inputs
     labels = batch["labels"]
@@ -72,6 +90,21 @@ def _inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     shifted = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
     # Padding stands on the right only, behind every place that is learnt: causal attention never looks there.
     return {**inputs, "decoder_input_ids": shifted.masked_fill(shifted == IGNORE, filler), "use_cache": False}
+
+
+def _apart(segments: Tensor, causal: bool, config: Any) -> Tensor | dict[str, Tensor]:
+    """(lines, 1, width, width), true where a token may look: at its own row, of a decoder only at what is before.
+
+    A model whose layers differ in how far they look gets a mask for each kind of layer.
+    """
+    place = torch.arange(segments.shape[1], device=segments.device)
+    ahead = place[None] - place[:, None]
+    whole = segments[:, None, :, None] == segments[:, None, None, :]
+    whole = whole & (ahead <= 0) if causal else whole
+    if "sliding_attention" not in (getattr(config, "layer_types", None) or ()):
+        return whole
+    near = ahead > -config.sliding_window if causal else ahead.abs() <= config.sliding_window
+    return {"full_attention": whole, "sliding_attention": whole & near}
 
 
 def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -27,21 +27,28 @@ def adamw(parameters: dict[str, nn.Parameter], recipe: Recipe) -> torch.optim.Ad
         {"params": vectors, "weight_decay": 0.0},
     ]
     kept = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(kept, lr=recipe.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    return torch.optim.AdamW(kept, lr=recipe.learning_rate, betas=(0.9, recipe.beta2), eps=1e-8, fused=True)
 
 
 def rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Learning rate of step 1..steps: a straight rise over the warm-up, then a cosine down to zero, or constant.
+    """Learning rate of step 1..steps: a straight rise over the warm-up, and then as the schedule says.
 
-    The cosine would reach zero one step after the last.
+    * ``cosine`` down to zero (Loshchilov & Hutter 2017, equation 5), which it would reach one step after the last;
+    * ``wsd``: the highest, and a straight fall over the last ``decay`` of the steps (Hu et al. 2024, section 4);
+    * ``constant``: the highest.
     """
     rise = math.ceil(recipe.warmup * steps)
     if step <= rise:
         return recipe.learning_rate * step / rise
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    share = (step - rise) / (steps - rise + 1)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+    match recipe.schedule:
+        case "constant":
+            return recipe.learning_rate
+        case "wsd":
+            fall = round(recipe.decay * steps)
+            return recipe.learning_rate * min(1.0, (steps - step + 1) / (fall + 1))
+        case "cosine":
+            share = (step - rise) / (steps - rise + 1)
+            return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def state_of(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:

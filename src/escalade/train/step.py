@@ -7,7 +7,7 @@ step is split into micro-batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -20,8 +20,17 @@ _NAMED = 8
 """Rows that an error names."""
 
 
+Total = Callable[[Sequence[float]], Sequence[float]]
+"""Numbers of this process in, their sums over all processes out."""
+
+
 def accumulate(
-    objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch], place: object = "", bf16: bool = False
+    objective: Objective,
+    models: Mapping[str, Any],
+    batches: Sequence[Batch],
+    place: object = "",
+    bf16: bool = False,
+    total: Total = list,
 ) -> float:
     """Adds the gradient of sum over terms of weight x total / count to the policy's parameters.
 
@@ -31,19 +40,20 @@ def accumulate(
         batches: The micro-batches of one step, on the models' device.
         place: Named in errors.
         bf16: Run the models under bfloat16 autocast.
+        total: Sums over all processes that share the step.
 
     Returns:
-        The loss of the step.
+        The loss of these micro-batches, each term divided by its count in the whole step.
 
     Raises:
         BadInput: A term is not a finite number; the rows are named where the batch tells them.
     """
-    counts = summed(objective.counts(batch) for batch in batches)
+    counts = _everywhere(objective, summed(objective.counts(batch) for batch in batches), total)
     loss = 0.0
     for batch in batches:
         with autocast(batch["ids"].device, bf16):
-            totals = objective.totals(models, batch)
-        parts = {term: objective.weights[term] * total / max(1, counts[term]) for term, total in totals.items()}
+            sums = objective.totals(models, batch)
+        parts = {term: objective.weights[term] * part / max(1, counts[term]) for term, part in sums.items()}
         values = {term: float(part.detach()) for term, part in parts.items()}
         for term, value in values.items():
             if not math.isfinite(value):
@@ -54,16 +64,28 @@ def accumulate(
 
 
 @torch.no_grad()
-def mean_loss(objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch], bf16: bool = False) -> float:
+def mean_loss(
+    objective: Objective, models: Mapping[str, Any], batches: Iterable[Batch], bf16: bool = False, total: Total = list
+) -> float:
     """The loss over many batches, the policy in eval mode: terms are summed over all before they are divided."""
-    counts = summed(objective.counts(batch) for batch in batches)
-    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    sums = dict.fromkeys(objective.weights, 0.0)
     models["policy"].eval()
     for batch in batches:
+        counts = summed((counts, objective.counts(batch)))
         with autocast(batch["ids"].device, bf16):
-            for term, total in objective.totals(models, batch).items():
-                sums[term] = sums.get(term, 0.0) + float(total)
-    return math.fsum(objective.weights[term] * total / max(1, counts[term]) for term, total in sums.items())
+            for term, part in objective.totals(models, batch).items():
+                sums[term] += float(part)
+    counts = _everywhere(objective, counts, total)
+    whole = dict(zip(sums, total([*sums.values()]), strict=True))
+    return math.fsum(objective.weights[term] * part / max(1, counts[term]) for term, part in whole.items())
+
+
+def _everywhere(objective: Objective, counts: Mapping[str, int], total: Total) -> dict[str, int]:
+    """Counts of every term over all processes."""
+    terms = [*objective.weights]
+    numbers = total([counts.get(term, 0) for term in terms])
+    return {term: int(number) for term, number in zip(terms, numbers, strict=True)}
 
 
 def summed(counts: Any) -> dict[str, int]:

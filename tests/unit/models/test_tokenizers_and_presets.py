@@ -14,7 +14,15 @@ from escalade.models import describe, presets
 from escalade.models.heads import native_head
 from escalade.models.load import load_model, load_tokenizer
 from escalade.models.save import save_model
-from escalade.models.tokenizers import SENTINELS, SPECIAL, checked, sentinel_ids, train_tokenizer
+from escalade.models.tokenizers import (
+    ARCHITECTURES,
+    SENTINELS,
+    SPECIAL,
+    checked,
+    sentinel_ids,
+    special_ids,
+    train_tokenizer,
+)
 from escalade.values import Family
 
 FAMILIES: tuple[Family, ...] = ("encoder", "decoder", "encoder-decoder")
@@ -58,10 +66,14 @@ def test_a_tokenizer_without_end_is_refused_for_families_that_write() -> None:
     assert error.value.key == "models.no_end_token"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+NETWORKS = [(family, name) for family in FAMILIES for name in ARCHITECTURES[family]]
+
+
+@pytest.mark.parametrize(("family", "architecture"), NETWORKS)
 @pytest.mark.parametrize("size", ["tiny", "mini", "small", "20M", "85M"])
-def test_sizes_are_met(family: Family, size: str) -> None:
-    config = presets.preset(family, size, 300, 64)
+def test_sizes_are_met(family: Family, architecture: str, size: str) -> None:
+    config = presets.preset(family, size, 300, 64, architecture)
+    assert config.model_type == architecture and presets.family_of_config(config) == family
     with torch.device("meta"):
         model = presets.auto_class(family, native_head(family)).from_config(config)
     tables = model.get_input_embeddings().weight.numel()
@@ -80,13 +92,16 @@ def test_what_is_no_size_is_refused(size: str) -> None:
     assert error.value.key == "models.not_a_size"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_model_from_nothing_is_saved_alike_every_time_and_opens(family: Family, tmp_path: Path) -> None:
-    tokenizer = train_tokenizer(TEXTS, family, 420)
-    config = presets.preset(family, "50K", len(tokenizer), 64)
+@pytest.mark.parametrize(("family", "architecture"), NETWORKS)
+def test_a_model_from_nothing_is_saved_alike_every_time_and_opens(
+    family: Family, architecture: str, tmp_path: Path
+) -> None:
+    tokenizer = train_tokenizer(TEXTS, family, 420, architecture=architecture)
+    config = presets.preset(family, "50K", len(tokenizer), 64, architecture)
     torch.manual_seed(99)
     for name in ("a", "b"):
-        save_model(presets.create(presets.preset(family, "50K", len(tokenizer), 64), 7), tokenizer, tmp_path / name)
+        made = presets.create(presets.preset(family, "50K", len(tokenizer), 64, architecture), 7)
+        save_model(made, tokenizer, tmp_path / name)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", names, shallow=False)[0] == names
     assert not [name for name in names if name.endswith((".bin", ".pt"))]
@@ -99,6 +114,51 @@ def test_a_model_from_nothing_is_saved_alike_every_time_and_opens(family: Family
     opened = AutoTokenizer.from_pretrained(tmp_path / "a")
     assert opened("the cat, 天气")["input_ids"] == tokenizer("the cat, 天气")["input_ids"]
     assert opened.pad_token_id == AutoConfig.from_pretrained(tmp_path / "a").pad_token_id == 0
+
+
+@pytest.mark.parametrize(("family", "architecture"), NETWORKS)
+@torch.no_grad()
+def test_ids_of_special_tokens_are_the_tokenizers_and_a_whole_context_fits(family: Family, architecture: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, family, 420, architecture=architecture)
+    config = presets.preset(family, "50K", len(tokenizer), 24, architecture)
+    ids = special_ids(family, architecture)
+    assert ids == {role: getattr(tokenizer, f"{role}_id") for role in ids}
+    for role in ("pad_token", "bos_token", "eos_token"):
+        if role in ids:
+            assert getattr(config, f"{role}_id") == ids[role]
+    model = presets.create(config, 0)
+    assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
+    row = torch.full((1, 24), len(tokenizer) - 1)
+    more = {"decoder_input_ids": row} if family == "encoder-decoder" else {}
+    assert model(input_ids=row, **more).logits.shape == (1, 24, len(tokenizer))
+    if family == "encoder-decoder":
+        assert config.decoder_start_token_id == (ids["bos_token"] if architecture == "bart" else ids["pad_token"])
+        assert sentinel_ids(tokenizer) == list(range(3, 103)) and ids["mask_token"] == 103
+
+
+@pytest.mark.parametrize(("family", "architecture"), NETWORKS)
+def test_dropout_is_the_published_models_unless_another_is_asked_for(family: Family, architecture: str) -> None:
+    rates = {"bert": 0.1, "t5": 0.1, "bart": 0.1}
+
+    def dropped(dropout: float | None) -> float:
+        model = presets.create(presets.preset(family, "50K", 300, 64, architecture, dropout), 0)
+        found = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+        found += [m.dropout for m in model.modules() if isinstance(getattr(m, "dropout", None), float)]
+        return max(found, default=0.0)
+
+    assert dropped(None) == rates.get(architecture, 0.0)
+    assert dropped(presets.PRETRAINING_DROPOUT) == 0.0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_architecture_of_another_family_is_refused(family: Family) -> None:
+    for attempt in (
+        lambda: presets.preset(family, "50K", 300, 64, "gru"),
+        lambda: train_tokenizer(TEXTS, family, 420, architecture="gru"),
+    ):
+        with pytest.raises(BadInput) as error:
+            attempt()
+        assert error.value.key == "models.no_architecture"
 
 
 def test_another_seed_gives_another_model_and_leaves_the_callers_alone() -> None:

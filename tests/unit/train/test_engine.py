@@ -22,7 +22,7 @@ from escalade.errors import BadInput, Interrupted, OutOfTime
 from escalade.models import presets
 from escalade.models.tokenizers import train_tokenizer
 from escalade.records import Pair, Record
-from escalade.train import Fitted, Recipe, engine, fit, optim
+from escalade.train import Fitted, Recipe, fit, kernels, optim
 from escalade.train.objectives.sft import Sft
 
 torch.set_num_threads(1)
@@ -39,7 +39,7 @@ Events = list[dict[str, Any]]
 @pytest.fixture
 def single(monkeypatch: pytest.MonkeyPatch) -> None:
     """Float32 on every processor: what is compared digit by digit must not be rounded to eight bits on the way."""
-    monkeypatch.setattr(engine, "bf16_pays", lambda device: False)
+    monkeypatch.setattr(kernels, "bf16_pays", lambda device: False)
 
 
 def model(seed: int = 0, dropout: float = 0.1) -> Any:
@@ -74,7 +74,10 @@ def test_it_tells_what_it_did(tmp_path: Path) -> None:
     steps = [e for e in events if e["event"] == "step"]
     assert fitted.steps == len(steps) == len(fitted.losses) == 9
     assert [e["loss"] for e in steps] == [loss for _, loss in fitted.losses]
-    assert set(steps[0]) == {"event", "step", "steps", "loss", "lr", "tokens_per_second", "padding", "seconds_left"}
+    assert set(steps[0]) == {
+        *("event", "step", "steps", "loss", "lr", "tokens_per_second", "padding", "memory", "ceiling", "seconds_left")
+    }
+    assert all(e["memory"] > 1e8 for e in steps)
     assert all(0 <= e["padding"] < 1 and e["tokens_per_second"] > 0 for e in steps) and steps[-1]["seconds_left"] == 0
     assert [step for step, _ in fitted.validation] == [3, 6, 9]
     assert fitted.best_step == min(fitted.validation, key=lambda pair: pair[1])[0]
@@ -156,7 +159,7 @@ def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
     first, wanted, _ = train(tmp_path)
     again, policy, events = train(tmp_path)
     assert again == first and same(policy, wanted)
-    assert [e["event"] for e in events] == ["resumed"]
+    assert [e["event"] for e in events] == ["rows", "rows", "resumed"]
 
 
 def checkpoints(work: Path) -> list[Path]:
@@ -202,15 +205,15 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: Ca
     assert [folder.name for folder in checkpoints(work)] == ["step-00000004", "step-00000005"]
     damage(checkpoints(work)[-1])
     resumed, policy, events = train(work)
-    assert [e["event"] for e in events[:2]] == ["checkpoint_passed_over", "resumed"]
-    assert events[0]["checkpoint"] == "step-00000005" and events[1]["step"] == 4
+    assert [e["event"] for e in events[2:4]] == ["checkpoint_passed_over", "resumed"]
+    assert events[2]["checkpoint"] == "step-00000005" and events[3]["step"] == 4
     assert resumed == straight and same(policy, wanted)
 
 
 def test_checkpoints_of_another_run_are_not_taken_up(tmp_path: Path) -> None:
     half_done(tmp_path)
     _, _, events = train(tmp_path, replace(RECIPE, seed=9))
-    assert [e["event"] for e in events[:2]] == ["checkpoint_passed_over", "precision"]
+    assert [e["event"] for e in events[2:4]] == ["checkpoint_passed_over", "kernels"]
 
 
 def test_what_a_kill_left_half_written_does_not_matter(tmp_path: Path) -> None:
@@ -245,32 +248,36 @@ def test_a_gradient_that_is_no_number_is_caught(tmp_path: Path) -> None:
 
 
 class Hungry(Sft):
-    """Runs out of memory where more than ``most`` rows are read at once."""
+    """Runs out of memory where more than ``most`` tokens are read at once by a model that learns."""
 
-    most = 1
+    most = 64
 
     def totals(self, models: Any, batch: Any) -> dict[str, Tensor]:
-        if len(batch["ids"]) > self.most:
+        if batch["ids"].numel() > self.most and torch.is_grad_enabled():
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
         return super().totals(models, batch)
 
 
 @pytest.mark.usefixtures("single")
-def test_smaller_micro_batches_when_memory_runs_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_smaller_micro_batches_when_memory_runs_out(tmp_path: Path, packed: bool) -> None:
     hungry = Hungry(TOKENIZER, "decoder", 48)
-    fitted, _, events = train(tmp_path / "a", policy=model(dropout=0.0), objective=hungry, held=[])
+    recipe = replace(RECIPE, packed=packed, batch_rows=12)
+    fitted, _, events = train(tmp_path / "a", recipe, policy=model(dropout=0.0), objective=hungry, held=[])
     halved = [e["micro_tokens"] for e in events if e["event"] == "micro_batch"]
     assert halved and halved == sorted(halved, reverse=True)
-    plain, _, _ = train(tmp_path / "b", policy=model(dropout=0.0), held=[])
+    plain, _, _ = train(tmp_path / "b", recipe, policy=model(dropout=0.0), held=[])
     assert [loss for _, loss in fitted.losses] == pytest.approx([loss for _, loss in plain.losses], rel=1e-4)
 
 
 def test_one_row_too_many_for_the_memory_is_an_error(tmp_path: Path) -> None:
     greedy = Hungry(TOKENIZER, "decoder", 48)
     greedy.most = 0
+    events: Events = []
     with pytest.raises(BadInput) as error:
-        train(tmp_path, objective=greedy)
+        fit(greedy, {"policy": model()}, ROWS, [], RECIPE, work=tmp_path, on_event=events.append)
     assert error.value.key == "train.out_of_memory"
+    assert [e["event"] for e in events].count("recompute") == 1
 
 
 class Broken(Sft):
@@ -324,7 +331,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"epochs": 1.0, "steps": 1}, {}, {"epochs": 1.0, "batch_tokens": 5}])
 def test_a_recipe_has_one_length_and_one_batch_size(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="either"):
+    with pytest.raises(ValueError, match="has"):
         Recipe(learning_rate=1.0, batch_rows=1, **wrong)
 
 

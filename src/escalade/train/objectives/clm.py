@@ -8,7 +8,7 @@ from typing import Any
 from escalade.models.encoding import encode_completion, encode_prompt
 from escalade.protocols import Batch, Row
 from escalade.records import Record, input_text
-from escalade.train.objectives.token import TokenObjective
+from escalade.train.objectives.token import TokenObjective, check_context
 
 
 class Clm(TokenObjective):
@@ -16,10 +16,14 @@ class Clm(TokenObjective):
 
     A text longer than the context is cut at its end, and then has no end token. Cut long texts into records with
     ``models.encoding.pieces`` to lose nothing.
+
+    Raises:
+        BadInput: The context has no room for a token and the one that follows it.
     """
 
     def __init__(self, tokenizer: Any, context: int) -> None:
         super().__init__(tokenizer, "decoder", context)
+        check_context(self, context, 2)
         self._begin = encode_prompt(tokenizer, "decoder", "")
 
     def encode(self, record: Record) -> Row | None:

@@ -1,0 +1,84 @@
+"""The compiled step: a model's repeated layers compiled once, for batches of any shape, and put back afterwards.
+
+One layer is compiled and the code serves all of its kind, so that compiling takes as long for 24 layers as for two;
+what stands around them (embeddings, output layer) is little work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from escalade.train import attention
+
+
+def compiler() -> str | None:
+    """The C++ compiler that compiled kernels for processors need; None where there is none."""
+    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+
+
+def layers(model: nn.Module) -> list[nn.Module]:
+    """The layers a model repeats: the members of every list of modules of the classes it names as whole blocks."""
+    named = {name for part in model.modules() for name in (getattr(part, "_no_split_modules", None) or ())}
+    lists = [[*part] for part in model.modules() if isinstance(part, nn.ModuleList)]
+    return [layer for some in lists for layer in some if type(layer).__name__ in named]
+
+
+def compile_layers(model: Any, written_out: bool) -> None:
+    """Compiles the model's layers in place.
+
+    Args:
+        model: With layers (see ``layers``).
+        written_out: Whether attention is written out for the compiler to fuse (see ``attention``), where the model
+            lets its attention be chosen.
+    """
+    if written_out:
+        _choose_attention(model, attention.NAME)
+    for layer in layers(model):
+        layer.compile(dynamic=True)
+
+
+def uncompile(model: Any, attention_before: str | None) -> None:
+    """Undoes ``compile_layers``."""
+    for layer in layers(model):
+        layer._compiled_call_impl = None
+    if attention_of(model) == attention.NAME and attention_before is not None:
+        _choose_attention(model, attention_before)
+
+
+def attention_of(model: Any) -> str | None:
+    """The name of the model's way of computing attention."""
+    name: str | None = getattr(model.config, "_attn_implementation", None)
+    return name
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an error is one of compiling rather than of the model."""
+    return isinstance(error, torch._dynamo.exc.TorchDynamoException) or "_inductor" in type(error).__module__
+
+
+@contextmanager
+def room_for_shapes() -> Iterator[None]:
+    """Lets a layer be compiled for the few shapes that differ in more than size: one row, one token, validation."""
+    import torch._dynamo  # not loaded by torch itself
+
+    before = torch._dynamo.config.recompile_limit
+    torch._dynamo.config.recompile_limit = max(before, 32)
+    try:
+        yield
+    finally:
+        torch._dynamo.config.recompile_limit = before
+
+
+def _choose_attention(model: Any, name: str) -> None:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    try:
+        base.set_attn_implementation(name)
+    except (ValueError, AttributeError, ImportError):
+        return

@@ -1,0 +1,151 @@
+"""What a run computes with, decided before its first step and kept to the last: and why, in words.
+
+Precision and compiling are decided by what the processor is and how long the run will be, not by a timed trial: a trial
+may come out differently the next time, and the same run must give the same weights. Packing and the lean loss are used
+where a self-test on the run's own rows finds the same loss with and without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from escalade.catalogue.hardware import processor
+from escalade.protocols import Batch, Objective, Row
+from escalade.train import compiling, packing
+from escalade.train.batches import Micro, micro_batches
+from escalade.train.precision import bf16_pays
+
+COMPILE_FROM = 180.0
+"""Seconds of a run from which compiling pays: it takes 15 to 40 and saves a fifth to a quarter of what follows."""
+_TOLERANCE = 1e-4
+"""Relative difference of two ways of computing one loss in float32, beyond which they are not the same."""
+_TESTED = 6
+"""Rows that the self-tests read: the longest, the shortest and some between."""
+
+
+@dataclass
+class Kernels:
+    """The choices, and the reason of each as a key of the messages."""
+
+    bf16: bool = False
+    compiled: bool = False
+    packed: bool = False
+    lean: bool = False
+    recompute: bool = False
+    why: dict[str, str] = field(default_factory=dict)
+
+    def chosen(self) -> dict[str, bool]:
+        """The choices alone."""
+        return {name: getattr(self, name) for name in ("bf16", "compiled", "packed", "lean", "recompute")}
+
+
+def packs(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row], wanted: bool | None) -> tuple[bool, str]:
+    """Whether rows are packed: the objective's batches can be, and the model's loss stays what it is."""
+    if wanted is False:
+        return False, "train.not_asked"
+    some = _some(rows)
+    batch = objective.collate(some, list(range(len(some))))
+    if not packing.packable(batch) or not hasattr(objective, "pad"):
+        return False, "train.packs_not_objective"
+    policy = models["policy"]
+    widest = packing.widest_of(max(row.length for row in rows))
+    parts = micro_batches(some, 1 << 30, widest)
+    try:
+        with _as_it_will_be_read(policy):
+            alone = _loss(objective, models, [batch])
+            # Each row is hidden by its own seed, which here is its place among those tested.
+            seeds = {row.id: i for i, row in enumerate(some)}
+            laid = [packed_batch(objective, part, [seeds[row.id] for row in part.rows]) for part in parts]
+            together = _loss(objective, models, laid)
+    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
+        return False, "train.packs_not_model"
+    return (True, "train.packs") if _same(alone, together) else (False, "train.packs_not_model")
+
+
+def packed_batch(objective: Any, part: Micro, seeds: Sequence[int]) -> Batch:
+    """A micro-batch collated, and laid into its lines."""
+    batch = objective.collate(part.rows, seeds)
+    return packing.pack(batch, part.lines or [], objective.pad, causal=objective.family == "decoder")
+
+
+def leans(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row]) -> tuple[bool, str]:
+    """Whether the loss comes without logits: the model's logits are what its output layer gives, and nothing more."""
+    policy = models["policy"]
+    if getattr(policy, "get_output_embeddings", lambda: None)() is None:
+        return False, "train.leans_not_head"
+    some = _some(rows)
+    batch = objective.collate(some, list(range(len(some))))
+    try:
+        with _as_it_will_be_read(policy):
+            usual = _loss(objective, models, [batch])
+            lean = _loss(objective, models, [{**batch, "lean": "eager"}])
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
+        return False, "train.leans_not_model"
+    return (True, "train.leans") if _same(usual, lean) else (False, "train.leans_not_model")
+
+
+def compiles(model: Any, device: str, seconds: float, wanted: bool | None) -> tuple[bool, str]:
+    """Whether layers are compiled: on a processor, with a compiler, in a run long enough for it to pay."""
+    if wanted is False:
+        return False, "train.not_asked"
+    if device != "cpu":
+        return False, "train.compiles_not_here"
+    if compiling.compiler() is None:
+        return False, "train.compiles_no_compiler"
+    if not compiling.layers(model):
+        return False, "train.compiles_no_layers"
+    if wanted is None and seconds < COMPILE_FROM:
+        return False, "train.compiles_too_short"
+    return True, "train.compiles"
+
+
+def multiplies_in_bf16(device: str) -> tuple[bool, str]:
+    """Whether products are computed in bfloat16."""
+    return (True, "train.bf16") if bf16_pays(device) else (False, "train.bf16_not_here")
+
+
+def forecast_seconds(operations: float, device: str, cores: int) -> float:
+    """Seconds that so many operations take by the processor's card; none on accelerators, whose card there is not."""
+    return operations / (processor().flops_per_core * max(1, cores)) if device == "cpu" else 0.0
+
+
+def _some(rows: Sequence[Row]) -> list[Row]:
+    """A few rows of all lengths; their ids differ."""
+    by_length = sorted(range(min(len(rows), 512)), key=lambda i: rows[i].length)
+    places = {round(k * (len(by_length) - 1) / max(1, _TESTED - 1)) for k in range(_TESTED)}
+    return list({rows[by_length[k]].id: rows[by_length[k]] for k in sorted(places)}.values())
+
+
+def _loss(objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch]) -> float:
+    device = next(models["policy"].parameters()).device
+    total = 0.0
+    for batch in batches:
+        moved = {name: part.to(device) if torch.is_tensor(part) else part for name, part in batch.items()}
+        total += sum(float(part) for part in objective.totals(models, moved).values())
+    return total
+
+
+class _as_it_will_be_read(torch.no_grad):
+    """Eval mode, so that dropout does not blur the comparison, without gradients; as it was before, afterwards."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self.trained = self.model.training
+        self.model.eval()
+
+    def __exit__(self, *error: Any) -> None:
+        self.model.train(self.trained)
+        super().__exit__(*error)
+
+
+def _same(one: float, two: float) -> bool:
+    return math.isfinite(one) and abs(one - two) <= _TOLERANCE * max(1.0, abs(one))

@@ -133,6 +133,15 @@ def learning_rate(family: Family, parameters: float, tokens: float, continued: b
     return float(f"{rate * (CONTINUED if continued else 1):.2g}")
 
 
+def dropout(family: Family, passes: float) -> float:
+    """None for a text that is read a few times: nothing is learnt by heart, and dropout only slows learning.
+
+    Geiping & Goldstein 2023 (Cramming), section 4.3. From the fifth pass on 0.1, as in the published encoders and
+    encoder-decoders; the published decoders have none.
+    """
+    return 0.0 if passes <= REPEATS or family == "decoder" else 0.1
+
+
 def seconds_per_token(network: Network, flops: float) -> float:
     """Three forward passes: 2 (N + head) operations, and what each token takes in the smallest networks.
 

@@ -29,6 +29,7 @@ _NAMES = {
     "batch": "dial.batch",
     "steps": "dial.steps",
     "learning_rate": "dial.learning_rate",
+    "dropout": "dial.dropout",
     "warmup": "dial.warmup",
     "time": "dial.time",
     "memory": "dial.memory",

@@ -341,7 +341,7 @@ def _train(
     options: dict[str, Any] = {} if asked.mask_rate is None else {"rate": asked.mask_rate}
     wanted = pretraining.Pretraining(
         family=asked.family,
-        architecture=asked.architecture if asked.architecture != ARCHITECTURES[asked.family][0] else None,
+        architecture=asked.architecture,
         size=asked.size or "",
         objective=asked.objective,
         options=options | ({"whole_word": True} if asked.whole_word else {}),
@@ -369,7 +369,7 @@ def _train(
         on_event=clock.on_event,
         should_stop=space.should_stop,
     )
-    bench.event("trained", **clock.told())
+    bench.event("trained", tokens_per_second=clock.speed(), kernels=done.fitted.kernels)
     return done
 
 
@@ -379,11 +379,9 @@ class _Clock:
     def __init__(self, space: Workspace, bench: Bench) -> None:
         self._space, self._bench = space, bench
         self._steps, self._slowness = 0, 0.0
-        self._kernels: Any = None
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Every step moves the bar; every tenth and all else is written down."""
-        self._kernels = event.get("kernels", self._kernels)
         if event.get("event") == "step":
             speed = float(event["tokens_per_second"])
             if speed > 0:
@@ -395,10 +393,9 @@ class _Clock:
                 return
         self._bench.event(str(event.get("event")), **{k: v for k, v in event.items() if k != "event"})
 
-    def told(self) -> dict[str, Any]:
-        """Mean speed (harmonic: steps are of about as many tokens), and the kernels where the engine tells them."""
-        speed = round(self._steps / self._slowness) if self._steps else None
-        return {"tokens_per_second": speed, "kernels": self._kernels}
+    def speed(self) -> int | None:
+        """Mean tokens a second (harmonic: steps are of about as many tokens); None where there was no step."""
+        return round(self._steps / self._slowness) if self._steps else None
 
 
 def _told(asked: Asked, done: Trained, artifact: str) -> Base:

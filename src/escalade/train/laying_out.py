@@ -23,6 +23,8 @@ class Layout:
     batch: int
     steps: int
     learning_rate: float
+    dropout: float | None
+    """None leaves it as the base has it."""
     derived: tuple[Derived, ...]
     """The same everywhere."""
     forecast: tuple[Derived, ...]
@@ -61,6 +63,7 @@ def laid_out(
     steps = round(wanted.length.amount) if wanted.length.kind == "steps" else max(1, round(amount.value / batch))
     continued = wanted.base is not None
     rate = dial.learning_rate(network.family, network.parameters, amount.value, continued)
+    dropout = None if continued else dial.dropout(network.family, amount.value / text_tokens)
     derived = (
         *_shape(wanted, network, base),
         _vocabulary(wanted, network, characters),
@@ -71,6 +74,7 @@ def laid_out(
         _batch(amount.value, batch, network.context),
         Derived(name="steps", value=steps, unit="steps", key="dial.steps_counted"),
         _rate(network, amount.value, rate, continued),
+        *([] if dropout is None else [_dropout(dropout)]),
         Derived(name="warmup", value=dial.WARMUP, unit="share of the steps", key="dial.warmup_share"),
     )  # fmt: skip
     seconds = dial.forecast_seconds(network, machine.flops, amount.value, batch)
@@ -80,11 +84,12 @@ def laid_out(
         Derived(name="memory", value=round(dial.memory_needed(network, min(4096, batch)) / 1e6), unit="MB",
                 key="dial.memory_forecast"),
     )  # fmt: skip
-    return Layout(network, amount.value, batch, steps, rate, derived, forecast)
+    return Layout(network, amount.value, batch, steps, rate, dropout, derived, forecast)
 
 
 def _shape(wanted: Pretraining, network: Network, config: Any) -> tuple[Derived, ...]:
-    key = "dial.of_base" if wanted.base is not None else "dial.shape"
+    deep = "dial.shape_modernbert" if wanted.architecture == "modernbert" else "dial.shape"
+    key = "dial.of_base" if wanted.base is not None else deep
     heads = int(config.num_attention_heads)
     size = "dial.of_base" if wanted.base is not None else "dial.size_asked"
     facts: dict[str, Setting] = {} if wanted.base is not None else {"size": wanted.size}
@@ -161,3 +166,8 @@ def _rate(network: Network, tokens: int, rate: float, continued: bool) -> Derive
     else:
         key = "dial.rate_outside_continued" if continued else "dial.rate_outside"
     return Derived(name="learning_rate", value=rate, unit="", key=key, facts={"law": float(f"{law:.2g}")})
+
+
+def _dropout(value: float) -> Derived:
+    key = "dial.dropout_repeated" if value else "dial.dropout_none"
+    return Derived(name="dropout", value=value, unit="", key=key, facts={"repeats": dial.REPEATS})

@@ -10,14 +10,17 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from transformers import AutoConfig
 
 from escalade import data
 from escalade.catalogue import dial
 from escalade.catalogue.objectives import OBJECTIVES
+from escalade.data.sentences import sentences
 from escalade.errors import BadInput
 from escalade.models.encoding import encode_plain, frame, measured_pieces
 from escalade.models.load import load_model, load_tokenizer
@@ -27,8 +30,9 @@ from escalade.models.tokenizers import train_tokenizer
 from escalade.records import Record, Text
 from escalade.train.engine import fit
 from escalade.train.laying_out import Layout, laid_out
+from escalade.train.objectives.nsp import instances
 from escalade.train.recipe import Fitted, Recipe
-from escalade.values import Family
+from escalade.values import Family, digest_of
 
 HELD_OUT = 20
 """One piece of text in so many is kept for validation, in long texts fewer: see ``_held_every``."""
@@ -120,10 +124,22 @@ class Trained:
 
 
 class Spool:
-    """Records on disk, one a line, read as a stream; ``wanted`` chooses them by their number."""
+    """Records on disk, one a line, read as a stream: all of them, or those held out or not."""
 
-    def __init__(self, path: Path, count: int, wanted: Callable[[int], bool] = lambda number: True) -> None:
-        self.path, self.count, self.wanted = path, count, wanted
+    def __init__(self, path: Path, count: int, digest: str, every: int = 0, held: bool = False) -> None:
+        self.path, self.count, self._every, self._held = path, count, every, held
+        self.digest = digest_of([digest, every, held])
+        """Of the chosen records, by which what was encoded from them is found again."""
+
+    def wanted(self, number: int) -> bool:
+        """Whether a record is chosen."""
+        if not self._every:
+            return True
+        return (number % self._every == self._every - 1) == self._held
+
+    def part(self, every: int, held: bool) -> Spool:
+        """The records that are held out, every so manieth, or those that are not."""
+        return Spool(self.path, self.count, self.digest, every, held)
 
     def __iter__(self) -> Iterator[Record]:
         """The chosen records, from the first on."""
@@ -180,11 +196,11 @@ def pretrain(
     layout = laid_out(wanted, network, machine, characters, tokens, spool.count, base=config)
     on_layout(layout)
     rows, held = _rows(corpus, validation, spool, tokenizer, wanted, layout, work)
-    model = _model(wanted, config, card.head)
+    model = _model(wanted, _config(wanted, tokenizer, layout.dropout), card.head)
     fitted = fit(
         objective,
         {"policy": model},
-        rows,  # type: ignore[arg-type]
+        rows,
         held,
         _recipe(wanted, layout, tokens),
         work=work / "training",
@@ -219,15 +235,18 @@ def _cut_to_disk(corpus: Corpus, tokenizer: Any, context: int, path: Path) -> tu
     before, after = frame(tokenizer)
     room = context - max(2, len(before) + len(after))
     count = tokens = 0
+    digest = blake2b(digest_size=16)
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as file:
         for document in corpus.documents():
             for piece, length in measured_pieces(tokenizer, document, room):
-                file.write(json.dumps(piece, ensure_ascii=False) + "\n")
+                line = json.dumps(piece, ensure_ascii=False) + "\n"
+                digest.update(line.encode("utf-8", "surrogatepass"))
+                file.write(line)
                 count += 1
                 tokens += length
     os.replace(temporary, path)
-    return Spool(path, count), tokens
+    return Spool(path, count, digest.hexdigest()), tokens
 
 
 def _check_enough(tokens: int, spool: Spool, tokenizer: Any, corpus: Corpus) -> None:
@@ -262,8 +281,7 @@ def _rows(
         held_spool, _ = _cut_to_disk(validation, tokenizer, layout.network.context, work / "validation.jsonl")
         return spool, list(held_spool)
     every = _held_every(spool.count, layout)
-    kept = Spool(spool.path, spool.count, lambda number: number % every != every - 1)
-    return kept, list(Spool(spool.path, spool.count, lambda number: number % every == every - 1))
+    return spool.part(every, held=False), list(spool.part(every, held=True))
 
 
 def _held_every(count: int, layout: Layout) -> int:
@@ -282,13 +300,8 @@ def _sentence_pairs(corpus: Corpus, tokenizer: Any, wanted: Pretraining, layout:
 
     They are drawn from all documents, so these are held in memory.
     """
-    nsp = importlib.import_module(OBJECTIVES["nsp"].path.split(":")[0])
     parts = (part for document in corpus.documents() for part in document.split("\n\n") if part.strip())
-    split = [nsp.sentences(part) for part in parts]
-    made: list[Any] = nsp.instances(
-        [some for some in split if some], tokenizer, layout.network.context, seed=wanted.seed, copies=1
-    )
-    return made
+    return list(instances([sentences(part) for part in parts], tokenizer, layout.network.context, wanted.seed))
 
 
 # -- tokenizer and network ---------------------------------------------------------------------------------------------
@@ -303,9 +316,9 @@ def _tokenizer(corpus: Corpus, wanted: Pretraining, characters: int) -> Any:
     folder = wanted.base or wanted.tokenizer_folder
     if folder is not None:
         return load_tokenizer(folder)
-    kind = {} if wanted.tokenizer is None else {"kind": wanted.tokenizer}
     size = wanted.vocabulary or dial.vocabulary_for(characters)
-    return train_tokenizer(_sample(corpus.documents(), characters), wanted.family, size, **kind)
+    texts = _sample(corpus.documents(), characters)
+    return train_tokenizer(texts, wanted.family, size, wanted.tokenizer or "bpe", wanted.architecture)
 
 
 def _sample(documents: Iterator[str], characters: int) -> Iterator[str]:
@@ -314,15 +327,17 @@ def _sample(documents: Iterator[str], characters: int) -> Iterator[str]:
     return (text for number, text in enumerate(documents) if number % every == 0)
 
 
-def _config(wanted: Pretraining, tokenizer: Any) -> Any:
+def _config(wanted: Pretraining, tokenizer: Any, dropout: float | None = None) -> Any:
     """The network's configuration: a preset, or the base's."""
     if wanted.base is not None:
-        from_base = importlib.import_module("transformers").AutoConfig
-        return from_base.from_pretrained(wanted.base, trust_remote_code=False, local_files_only=True)
-    named = {} if wanted.architecture is None else {"architecture": wanted.architecture}
-    # The width does not depend on the context, so it can be asked for first.
-    context = wanted.context or dial.context_for(_width(preset(wanted.family, wanted.size, 1024, 128, **named)))
-    return _agreed(preset(wanted.family, wanted.size, len(tokenizer), context, **named), tokenizer)
+        return AutoConfig.from_pretrained(wanted.base, trust_remote_code=False, local_files_only=True)
+
+    def made(vocabulary: int, context: int) -> Any:
+        return preset(wanted.family, wanted.size, vocabulary, context, wanted.architecture, dropout)
+
+    # The width does not depend on vocabulary and context, so it can be asked for first.
+    context = wanted.context or dial.context_for(_width(made(1024, 128)))
+    return _agreed(made(len(tokenizer), context), tokenizer)
 
 
 def _agreed(config: Any, tokenizer: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from escalade import data
+from escalade import data, messages
 from escalade.catalogue.rungs import RUNGS
 from escalade.ledger import Bench, Run
 from escalade.project import Task
@@ -18,6 +18,13 @@ from escalade.stages.workspace import Workspace
 from escalade.values import Base, Data, Facts, Model, Rung, digest_of
 
 VERSION = 1
+_SAID = {
+    "not_compiled": "train.not_compiled",
+    "recompute": "train.recompute",
+    "micro_batch": "train.micro_batch",
+    "checkpoint_passed_over": "train.checkpoint_passed_over",
+}
+"""What happens in training that a user should hear of, and how it is said."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +117,20 @@ def _start_folder(space: Workspace, assignment: Assignment) -> Path | None:
 
 
 def listener(space: Workspace, bench: Bench, name: str) -> Callable[[dict[str, Any]], None]:
-    """Turns the engine's events into progress, and writes every tenth step and all else into the diary."""
+    """Turns the engine's events into progress and sentences, and writes all but nine of ten steps into the diary."""
 
     def on_event(event: dict[str, Any]) -> None:
-        if event.get("event") == "step":
+        kind = event.get("event")
+        if kind == "step":
             step, steps = event["step"], event["steps"]
             space.reporter.progress(name, step, steps, f"loss {event['loss']:.3f}")
             if step % 10:
                 return
+        elif kind == "kernels":
+            reasons = [messages.text(key) for key in event["why"].values()]
+            space.reporter.say("train.kernels", kernels="; ".join(reasons))
+        elif kind in _SAID:
+            space.reporter.say(_SAID[kind], **{k: v for k, v in event.items() if k != "event"})
         bench.event(str(event.get("event")), **{k: v for k, v in event.items() if k != "event"})
 
     return on_event

@@ -1,4 +1,4 @@
-"""How fast this machine could go: the speed of its matrix products at the model's own shapes, and what a step asks for."""
+"""How fast this machine could go: its matrix products at the model's own shapes, and how many a step asks for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def operations_per_token(model: Any, inputs: dict[str, Any], learnt: Any) -> flo
     tokens = inputs["input_ids"].numel() + inputs.get("decoder_input_ids", inputs["input_ids"][:0]).numel()
     read = inputs.get("decoder_input_ids", inputs["input_ids"]).numel()
     forward = counter.get_total_flops() - table * (read - learnt)
-    every, own = sum(p.numel() for p in model.parameters()), sum(p.numel() for p in model.parameters() if p.requires_grad)
+    every, own = (
+        sum(p.numel() for p in model.parameters()),
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )
     return float(forward) / max(1, tokens) * (2 + own / every)
 
 

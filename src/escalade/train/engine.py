@@ -171,7 +171,7 @@ class _Run:
         self.at = _Position(**found.state)
         self.at.losses = [(step, loss) for step, loss in self.at.losses]
         self.at.validation = [(step, loss) for step, loss in self.at.validation]
-        self.kernels = Kernels(**self.at.kernels)
+        self.kernels = Kernels(**self.at.kernels, why={})
         self._plan()
         self._put(found.weights)
         self.best = found.best
@@ -428,6 +428,7 @@ class _Run:
         self.tell(
             {
                 "event": "step",
+                "tps_tokens": tokens,
                 "step": self.at.step,
                 "steps": steps,
                 "loss": loss,

@@ -8,11 +8,13 @@ where a self-test on the run's own rows finds the same loss with and without.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from escalade.catalogue.hardware import processor
 from escalade.protocols import Batch, Objective, Row
@@ -44,7 +46,9 @@ class Kernels:
         return {name: getattr(self, name) for name in ("bf16", "compiled", "packed", "lean", "recompute")}
 
 
-def packs(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row], wanted: bool | None) -> tuple[bool, str]:
+def packs(
+    objective: Objective, models: Mapping[str, Any], rows: Sequence[Row], wanted: bool | None
+) -> tuple[bool, str]:
     """Whether rows are packed: the objective's batches can be, and the model's loss stays what it is."""
     if wanted is False:
         return False, "train.not_asked"
@@ -56,7 +60,7 @@ def packs(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row], 
     widest = packing.widest_of(max(row.length for row in rows))
     parts = micro_batches(some, 1 << 30, widest)
     try:
-        with _as_it_will_be_read(policy):
+        with _reading(policy):
             alone = _loss(objective, models, [batch])
             # Each row is hidden by its own seed, which here is its place among those tested.
             seeds = {row.id: i for i, row in enumerate(some)}
@@ -76,17 +80,35 @@ def packed_batch(objective: Any, part: Micro, seeds: Sequence[int]) -> Batch:
 def leans(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row]) -> tuple[bool, str]:
     """Whether the loss comes without logits: the model's logits are what its output layer gives, and nothing more."""
     policy = models["policy"]
-    if getattr(policy, "get_output_embeddings", lambda: None)() is None:
+    head = getattr(policy, "get_output_embeddings", lambda: None)()
+    if type(head) is not nn.Linear:
         return False, "train.leans_not_head"
     some = _some(rows)
     batch = objective.collate(some, list(range(len(some))))
     try:
-        with _as_it_will_be_read(policy):
+        with _reading(policy):
             usual = _loss(objective, models, [batch])
             lean = _loss(objective, models, [{**batch, "lean": "eager"}])
+            plain = _hands_on_its_logits(objective, models, batch, head)
     except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
         return False, "train.leans_not_model"
-    return (True, "train.leans") if _same(usual, lean) else (False, "train.leans_not_model")
+    return (True, "train.leans") if plain and _same(usual, lean) else (False, "train.leans_not_model")
+
+
+def _hands_on_its_logits(objective: Objective, models: Mapping[str, Any], batch: Batch, head: nn.Linear) -> bool:
+    """Whether the model changes nothing in what its output layer gives, be it large or small.
+
+    A cap on logits is next to nothing while they are small, as those of an untrained model are: so it is asked with an
+    output layer whose outputs are large. Where the loss stays what these outputs alone give, there is no cap.
+    """
+    table = head.weight.detach().clone()
+    try:
+        # About 100 at the largest, whatever the weights are.
+        scale = 100 / max(1e-6, float(table.abs().max()) * table.shape[1] ** 0.5)
+        head.weight.mul_(scale)
+        return _same(_loss(objective, models, [batch]), _loss(objective, models, [{**batch, "lean": "eager"}]))
+    finally:
+        head.weight.copy_(table)
 
 
 def compiles(model: Any, device: str, seconds: float, wanted: bool | None) -> tuple[bool, str]:
@@ -130,21 +152,16 @@ def _loss(objective: Objective, models: Mapping[str, Any], batches: Sequence[Bat
     return total
 
 
-class _as_it_will_be_read(torch.no_grad):
-    """Eval mode, so that dropout does not blur the comparison, without gradients; as it was before, afterwards."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self.trained = self.model.training
-        self.model.eval()
-
-    def __exit__(self, *error: Any) -> None:
-        self.model.train(self.trained)
-        super().__exit__(*error)
+@contextmanager
+def _reading(model: Any) -> Iterator[None]:
+    """Eval mode, so that dropout does not blur the comparison, and no gradients; as it was before, afterwards."""
+    trained = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(trained)
 
 
 def _same(one: float, two: float) -> bool:

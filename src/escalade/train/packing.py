@@ -132,7 +132,7 @@ def pack(batch: Batch, packed: Sequence[Line], filler: int, causal: bool) -> Bat
 
 
 def _places(lengths: Sequence[int], per_line: Sequence[int], width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of every token in turn: its place among all of all lines, its position in its row, its row's number in the line."""
+    """Of every token in turn: its place among all lines, its position in its row, its row's number in the line."""
     rows = np.asarray(lengths)
     line = np.repeat(np.arange(len(per_line)), per_line)
     number = np.concatenate([np.arange(1, n + 1) for n in per_line])

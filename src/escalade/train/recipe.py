@@ -21,8 +21,8 @@ class Recipe:
     steps: int | None = None
     """Steps instead of epochs."""
     seconds: float | None = None
-    """Seconds of training instead of epochs: the schedule then follows the clock, which stands still while the run does,
-    and weights depend on how fast the machine is."""
+    """Seconds of training instead of epochs: the schedule then follows the clock, which stands still while
+    the run does. The weights depend on how fast the machine is."""
     batch_rows: int | None = None
     batch_tokens: int | None = None
     micro_tokens: int = 4096

@@ -101,9 +101,7 @@ def encoded(objective: Objective, records: Iterable[Record], folder: Path, threa
     return _opened(folder)
 
 
-def _in_order(
-    objective: Objective, records: Iterable[Record], threads: int
-) -> Iterator[tuple[Record, Row | None]]:
+def _in_order(objective: Objective, records: Iterable[Record], threads: int) -> Iterator[tuple[Record, Row | None]]:
     """Each record with its row; at most two chunks a thread are under way."""
 
     def work(chunk: list[Record]) -> list[tuple[Record, Row | None]]:
@@ -158,7 +156,8 @@ class _Writer:
             file.flush()
             os.fsync(file.fileno())
         offsets = {name: np.asarray(ends, dtype=np.int64) for name, ends in self.ends.items()}
-        np.savez(self.folder / "offsets.npz", group=np.asarray(self.groups, dtype=np.int64), **offsets)
+        offsets["group"] = np.asarray(self.groups, dtype=np.int64)
+        np.savez(self.folder / "offsets.npz", allow_pickle=False, **offsets)
         said = {"origin": origin, "digest": self.hash.hexdigest(), "empty": self.empty, "cut": cut}
         (self.folder / _MANIFEST).write_text(json.dumps(said), encoding="utf-8")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from conftest import real_data
 from escalade.errors import BadInput
@@ -128,3 +131,19 @@ def test_a_long_text_is_cut_before_words_into_the_tokens_it_had() -> None:
         assert "".join(piece for piece, _ in made) == text
         assert sum(length for _, length in made) == len(bare(tokenizer, text))
         assert all(length == len(bare(tokenizer, piece)) <= 17 for piece, length in made)
+
+
+def test_a_cut_does_not_part_a_word_that_fits() -> None:
+    text = "zyzzyva quokka axolotl " * 40
+    made = pieces(GPT, text, 23)
+    assert len(made) > 5 and all(piece.startswith(" ") for piece in made[1:])
+
+
+def test_a_piece_that_is_longer_by_itself_is_cut_again() -> None:
+    # This tokenizer puts a blank before every text, so what was cut within a word has a token more by itself.
+    blanked = deepcopy(GPT)
+    blanked.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    text = "zyzzyvaquokkaaxolotl" * 20
+    made = measured_pieces(blanked, text, 12)
+    assert "".join(piece for piece, _ in made) == text
+    assert all(length == len(bare(blanked, piece)) <= 12 for piece, length in made)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,6 +53,19 @@ def uncompile(model: Any, attention_before: str | None) -> None:
         _choose_attention(model, attention_before)
 
 
+@contextmanager
+def paused(model: Any) -> Iterator[None]:
+    """Layers run as they are for a while: reading the held-out rows is not worth compiling them a second time."""
+    compiled = [(layer, layer._compiled_call_impl) for layer in layers(model)]
+    for layer, _ in compiled:
+        layer._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for layer, call in compiled:
+            layer._compiled_call_impl = call
+
+
 def attention_of(model: Any) -> str | None:
     """The name of the model's way of computing attention."""
     name: str | None = getattr(model.config, "_attn_implementation", None)
@@ -64,14 +78,18 @@ def is_failure(error: BaseException) -> bool:
 
 
 @contextmanager
-def room_for_shapes() -> Iterator[None]:
+def prepared() -> Iterator[None]:
     """Lets a layer be compiled for the few shapes that differ in more than size: one row, one token, validation."""
     import torch._dynamo  # not loaded by torch itself
 
     before = torch._dynamo.config.recompile_limit
     torch._dynamo.config.recompile_limit = max(before, 32)
     try:
-        yield
+        with warnings.catch_warnings():
+            # The compiler uses what torch has deprecated, and looks at gradients of tensors that have none.
+            warnings.filterwarnings("ignore", message=".*torch.jit.script_method.*", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*attribute of a Tensor that is not a leaf.*")
+            yield
     finally:
         torch._dynamo.config.recompile_limit = before
 

@@ -45,6 +45,8 @@ class _Position:
     tokens: int = 0
     spent: float = 0.0
     """Seconds of training so far."""
+    begun: float | None = None
+    """Seconds after which the schedule's clock started: the first step may have compiled."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
     best_step: int = 0
@@ -79,10 +81,10 @@ def fit(
         validation: Records to choose the best step by; the last step is kept where there are none.
         recipe: How.
         work: Where rows and checkpoints go; survives a kill.
-        on_event: Hears of each step (``step``, ``steps``, ``loss``, ``lr``, ``tokens_per_second``, ``padding``,
-            ``memory`` in bytes, ``ceiling`` as a share, ``seconds_left``) and of ``rows``, ``kernels``, ``resumed``,
-            ``checkpoint``, ``checkpoint_passed_over``, ``validation``, ``micro_batch``, ``not_compiled``,
-            ``recompute`` and ``stopped_early``.
+        on_event: Hears of each step (``step``, ``steps``, ``loss``, ``lr``, ``tokens`` without padding,
+            ``tokens_per_second``, ``padding``, ``memory`` in bytes, ``ceiling`` as a share, ``seconds_left``) and of
+            ``rows``, ``kernels``, ``resumed``, ``checkpoint``, ``checkpoint_passed_over``, ``validation``,
+            ``micro_batch``, ``not_compiled``, ``recompute`` and ``stopped_early``.
         should_stop: Asked after each step: None, ``signal`` or ``time``.
 
     Raises:
@@ -126,8 +128,6 @@ class _Run:
         self.at = _Position(micro_tokens=recipe.micro_tokens)
         self.seconds = 0.0
         """Moving average of a step's time."""
-        self.begun: float | None = None
-        """Seconds of training before the schedule's clock starts: the first step may have compiled."""
         self.per_token = self.ceiling = 0.0
         for role, model in models.items():
             if role != "policy":
@@ -222,13 +222,12 @@ class _Run:
         attention = compiling.attention_of(self.policy)
         if self.kernels.recompute:
             self._recompute()
-        if self.kernels.compiled:
-            longest = int(self.rows.read.max())
-            compiling.compile_layers(self.policy, written_out=longest <= LONGEST)
         if self._forecast_seconds(self.kernels.packed) >= _CEILING_FROM:
             self.ceiling = ceiling.ceiling(self.policy, self.kernels.bf16)
         try:
-            with compiling.room_for_shapes():
+            with compiling.prepared():
+                if self.kernels.compiled:
+                    compiling.compile_layers(self.policy, written_out=int(self.rows.read.max()) <= LONGEST)
                 yield
         finally:
             compiling.uncompile(self.policy, attention)
@@ -248,7 +247,7 @@ class _Run:
             self.at.epoch, self.at.taken = epoch, taken
             now = time.monotonic()
             self.at.spent, clock = self.world.told(self.at.spent + now - clock), now
-            self.begun = self.at.spent if self.begun is None else self.begun
+            self.at.begun = self.at.spent if self.at.begun is None else self.at.begun
             last = self._is_last()
             if self._validation_is_due(last):
                 self._validate()
@@ -269,7 +268,7 @@ class _Run:
         """The learning rate of a step; by the clock, where that decides how long the run is."""
         if self.recipe.seconds is None:
             return optim.rate(self.recipe, step, self.steps or 1)
-        begun = self.begun or 0.0
+        begun = self.at.begun or 0.0
         share = (self.at.spent - begun + self.seconds) / max(self.recipe.seconds - begun, 1e-9)
         return optim.rate(self.recipe, max(1, min(_CLOCK, round(_CLOCK * share))), _CLOCK)
 
@@ -383,7 +382,8 @@ class _Run:
         """Loss on the held-out rows, hidden alike every time; remembers the best weights."""
         parts = self.world.share(batches.micro_batches(self.held, self.at.micro_tokens, self.widest))
         made = (self._collated(part, "validation") for part in parts)
-        loss = mean_loss(self.objective, self.models, made, bf16=self.kernels.bf16, total=self.world.total)
+        with compiling.paused(self.policy):
+            loss = mean_loss(self.objective, self.models, made, bf16=self.kernels.bf16, total=self.world.total)
         better = not self.at.validation or loss < min(value for _, value in self.at.validation)
         self.at.validation.append((self.at.step, loss))
         self.tell({"event": "validation", "step": self.at.step, "loss": loss, "best": better})
@@ -428,7 +428,7 @@ class _Run:
         self.tell(
             {
                 "event": "step",
-                "tps_tokens": tokens,
+                "tokens": tokens,
                 "step": self.at.step,
                 "steps": steps,
                 "loss": loss,

@@ -53,7 +53,7 @@ def packs(
     if wanted is False:
         return False, "train.not_asked"
     some = _some(rows)
-    batch = objective.collate(some, list(range(len(some))))
+    batch = _named(objective.collate(some, list(range(len(some)))), some)
     if not packing.packable(batch) or not hasattr(objective, "pad"):
         return False, "train.packs_not_objective"
     policy = models["policy"]
@@ -73,7 +73,7 @@ def packs(
 
 def packed_batch(objective: Any, part: Micro, seeds: Sequence[int]) -> Batch:
     """A micro-batch collated, and laid into its lines."""
-    batch = objective.collate(part.rows, seeds)
+    batch = _named(objective.collate(part.rows, seeds), part.rows)
     return packing.pack(batch, part.lines or [], objective.pad, causal=objective.family == "decoder")
 
 
@@ -84,7 +84,7 @@ def leans(objective: Objective, models: Mapping[str, Any], rows: Sequence[Row]) 
     if type(head) is not nn.Linear:
         return False, "train.leans_not_head"
     some = _some(rows)
-    batch = objective.collate(some, list(range(len(some))))
+    batch = _named(objective.collate(some, list(range(len(some)))), some)
     try:
         with _reading(policy):
             usual = _loss(objective, models, [batch])
@@ -141,6 +141,11 @@ def _some(rows: Sequence[Row]) -> list[Row]:
     by_length = sorted(range(min(len(rows), 512)), key=lambda i: rows[i].length)
     places = {round(k * (len(by_length) - 1) / max(1, _TESTED - 1)) for k in range(_TESTED)}
     return list({rows[by_length[k]].id: rows[by_length[k]] for k in sorted(places)}.values())
+
+
+def _named(batch: Batch, rows: Sequence[Row]) -> Batch:
+    """The batch with the ids of its rows, as the engine gives it."""
+    return {**batch, "names": [row.id for row in rows]}
 
 
 def _loss(objective: Objective, models: Mapping[str, Any], batches: Sequence[Batch]) -> float:

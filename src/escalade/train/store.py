@@ -16,6 +16,7 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,7 +186,7 @@ def _found(folder: Path, origin: str) -> Rows | None:
             return None
         rows = _opened(folder)
         return rows if _digest(rows) == rows.digest else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None
 
 

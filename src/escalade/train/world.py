@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 T = TypeVar("T")
 
@@ -79,9 +78,3 @@ def joined() -> World:
     if not dist.is_initialized():
         dist.init_process_group("gloo")
     return World(dist.get_rank(), dist.get_world_size())
-
-
-def same_everywhere(tensor: Tensor) -> None:
-    """The tensor becomes what it is in the leading process."""
-    if dist.is_initialized():
-        dist.broadcast(tensor, src=0)

@@ -75,7 +75,19 @@ def test_it_tells_what_it_did(tmp_path: Path) -> None:
     assert fitted.steps == len(steps) == len(fitted.losses) == 9
     assert [e["loss"] for e in steps] == [loss for _, loss in fitted.losses]
     assert set(steps[0]) == {
-        *("event", "step", "steps", "loss", "lr", "tokens_per_second", "padding", "memory", "ceiling", "seconds_left")
+        *(
+            "event",
+            "step",
+            "steps",
+            "loss",
+            "lr",
+            "tokens",
+            "tokens_per_second",
+            "padding",
+            "memory",
+            "ceiling",
+            "seconds_left",
+        )
     }
     assert all(e["memory"] > 1e8 for e in steps)
     assert all(0 <= e["padding"] < 1 and e["tokens_per_second"] > 0 for e in steps) and steps[-1]["seconds_left"] == 0
@@ -141,7 +153,7 @@ def test_a_part_of_an_epoch_is_a_length_too(tmp_path: Path) -> None:
 
 def test_batches_by_tokens(tmp_path: Path) -> None:
     fitted, _, events = train(tmp_path, replace(RECIPE, batch_rows=None, batch_tokens=60, epochs=2))
-    assert fitted.steps == next(e["steps"] for e in events if e["event"] == "step") > 4
+    assert fitted.steps == next(e["steps"] for e in events if e["event"] == "step") > 3
 
 
 @pytest.mark.parametrize(("reason", "kind"), [("signal", Interrupted), ("time", OutOfTime)])
@@ -344,6 +356,39 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert 0 < rates[-1] < 0.001 and rates[54] == pytest.approx(0.5, abs=0.02)
     constant = replace(recipe, schedule="constant", warmup=0.0)
     assert {optim.rate(constant, step, 10) for step in range(1, 11)} == {1.0}
+
+
+def test_warm_up_stable_decay() -> None:
+    recipe = replace(RECIPE, learning_rate=1.0, warmup=0.1, schedule="wsd", decay=0.2)
+    rates = [optim.rate(recipe, step, 100) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
+    assert set(rates[10:80]) == {1.0}
+    assert rates[80:] == pytest.approx([(20 - k) / 21 for k in range(20)])
+    assert set([optim.rate(replace(recipe, decay=0.0), step, 100) for step in range(11, 101)]) == {1.0}
+
+
+def test_a_run_by_the_clock_ends_with_it_and_its_schedule_too(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=None, seconds=1.5, schedule="wsd", warmup=0.2, decay=0.4, checkpoint_seconds=1e9)
+    left = iter([None] * 5 + ["signal"])
+    with pytest.raises(Interrupted):
+        train(tmp_path, recipe, should_stop=lambda: next(left))
+    begun = time.monotonic()
+    fitted, _, events = train(tmp_path, recipe)
+    steps = [e for e in events if e["event"] == "step"]
+    assert steps[0]["step"] == 7 and fitted.steps == steps[-1]["step"] > 20
+    assert 0.5 < time.monotonic() - begun < 5
+    rates = [e["lr"] for e in steps]
+    top = rates.index(max(rates))
+    assert rates[:top] == sorted(rates[:top]) and rates[-1] < 0.2 * max(rates) == 0.2 * recipe.learning_rate
+    assert steps[-1]["seconds_left"] < 0.5
+
+
+def test_recomputed_activations_change_memory_and_nothing_else(tmp_path: Path) -> None:
+    kept, one, _ = train(tmp_path / "a")
+    recomputed, two, events = train(tmp_path / "b", replace(RECIPE, recompute=True))
+    assert [e["recompute"] for e in events if e["event"] == "kernels"] == [True]
+    assert recomputed.losses == kept.losses and same(one, two)
+    assert not any(getattr(module, "gradient_checkpointing", False) for module in two.modules())
 
 
 def test_only_matrices_decay() -> None:

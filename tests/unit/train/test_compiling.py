@@ -1,0 +1,132 @@
+"""Compiled layers and written-out attention compute what the library computes; where compiling fails, it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from escalade.errors import Interrupted
+from escalade.models import presets
+from escalade.models.tokenizers import train_tokenizer
+from escalade.records import Text
+from escalade.train import Recipe, attention, compiling, fit, kernels
+from escalade.train.objectives.clm import Clm
+from escalade.train.objectives.mlm import Mlm
+from escalade.train.objectives.span import Span
+
+torch.set_num_threads(1)
+TEXTS = [("red green blue cold warm stone river cloud. " * 3)[i : i + 20 + 5 * i] for i in range(8)]
+RECORDS = [Text(f"text:{i}", text) for i, text in enumerate(TEXTS)]
+RECIPE = Recipe(learning_rate=1e-3, steps=4, batch_rows=4, compiled=True, checkpoint_seconds=1e9)
+CASES = [("decoder", "llama", Clm), ("encoder", "bert", Mlm), ("encoder-decoder", "t5", Span)]
+
+
+@pytest.fixture(autouse=True)
+def single(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "bf16_pays", lambda device: False)
+
+
+def made(family: Any, architecture: str, make: Any) -> tuple[Any, Any]:
+    tokenizer = train_tokenizer(TEXTS, family, 420, architecture=architecture)
+    config = presets.preset(family, "50K", len(tokenizer), 64, architecture, dropout=0.0)
+    return make(tokenizer, 64), presets.create(config, 1)
+
+
+@pytest.mark.parametrize(("family", "architecture", "make"), CASES, ids=[name for _, name, _ in CASES])
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_written_out_is_the_librarys(family: Any, architecture: str, make: Any, masked: bool) -> None:
+    objective, model = made(family, architecture, make)
+    rows = [objective.encode(record) for record in (RECORDS if masked else RECORDS[:1])]
+    batch = objective.collate(rows, list(range(len(rows))))
+    with torch.no_grad():
+        wanted = objective.totals({"policy": model}, batch)["token"]
+        model.set_attn_implementation(attention.NAME)
+        found = objective.totals({"policy": model}, batch)["token"]
+    assert float(found) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_attention_with_shared_keys_and_dropout() -> None:
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=32, attention_dropout=0.5,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config).eval()
+    ids = torch.arange(12)[None]
+    with torch.no_grad():
+        wanted = model(ids).logits
+        model.set_attn_implementation(attention.NAME)
+        assert torch.allclose(model(ids).logits, wanted, atol=1e-5)
+        model.train()
+        assert not torch.allclose(model(ids).logits, wanted, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "architecture", "make"), CASES, ids=[name for _, name, _ in CASES])
+def test_a_compiled_run_learns_what_the_other_learns_and_resumes(
+    family: Any, architecture: str, make: Any, tmp_path: Path
+) -> None:
+    def run(work: str, recipe: Recipe, stop: bool = False) -> tuple[Any, Any, list[dict[str, Any]]]:
+        objective, model = made(family, architecture, make)
+        events: list[dict[str, Any]] = []
+        asked = iter([None, "signal"] if stop else [None] * 99)
+        fitted = fit(
+            objective,
+            {"policy": model},
+            RECORDS,
+            RECORDS[:2],
+            recipe,
+            work=tmp_path / work,
+            on_event=events.append,
+            should_stop=lambda: next(asked),
+        )
+        return fitted, model, events
+
+    plain, _, _ = run("plain", replace(RECIPE, compiled=False))
+    fast, wanted, events = run("fast", RECIPE)
+    assert fast.kernels["compiled"] and not plain.kernels["compiled"]
+    assert not [e for e in events if e["event"] == "not_compiled"]
+    assert [loss for _, loss in fast.losses] == pytest.approx([loss for _, loss in plain.losses], rel=1e-3)
+    # The model is the library's again: no layer stays compiled, and attention is what it was.
+    assert all(layer._compiled_call_impl is None for layer in compiling.layers(wanted))
+    assert compiling.attention_of(wanted) == "sdpa"
+    with pytest.raises(Interrupted):
+        run("halted", RECIPE, stop=True)
+    resumed, model, events = run("halted", RECIPE)
+    assert [e["compiled"] for e in events if e["event"] == "resumed"] == [True]
+    assert resumed == fast
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), wanted.parameters(), strict=True))
+
+
+@pytest.mark.slow
+def test_a_compiler_that_fails_is_said_and_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/bin/false",))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    objective, model = made(*CASES[0])
+    events: list[dict[str, Any]] = []
+    fitted = fit(objective, {"policy": model}, RECORDS, [], RECIPE, work=tmp_path / "a", on_event=events.append)
+    torch._dynamo.reset()
+    assert [e["event"] for e in events].count("not_compiled") == 1 and not fitted.kernels["compiled"]
+    objective, other = made(*CASES[0])
+    plain = fit(objective, {"policy": other}, RECORDS, [], replace(RECIPE, compiled=False), work=tmp_path / "b")
+    assert fitted.losses == plain.losses
+
+
+def test_when_layers_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, model = made(*CASES[0])
+    long = kernels.COMPILE_FROM
+    assert kernels.compiles(model, "cpu", long, None) == (True, "train.compiles")
+    assert kernels.compiles(model, "cpu", long - 1, None) == (False, "train.compiles_too_short")
+    assert kernels.compiles(model, "cpu", 0.0, True) == (True, "train.compiles")
+    assert kernels.compiles(model, "cpu", long, False) == (False, "train.not_asked")
+    assert kernels.compiles(model, "cuda", long, None) == (False, "train.compiles_not_here")
+    assert kernels.compiles(torch.nn.Linear(2, 2), "cpu", long, None) == (False, "train.compiles_no_layers")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setenv("PATH", "")
+    assert kernels.compiles(model, "cpu", long, None) == (False, "train.compiles_no_compiler")

@@ -133,11 +133,23 @@ def serve(model: str | Path, host: str = "127.0.0.1", port: int = 8000, token: s
     using.serve(using.served(opened, Path(model).name), host, port, token, lambda address: None)
 
 
-def pretrain(texts: Sequence[str | Path], family: Family, out: str | Path, size: str = "tiny", **settings: Any) -> Path:
-    """Trains a base from scratch on text files into the folder ``out``."""
+def pretrain(
+    texts: Sequence[str | Path], family: Family | None, out: str | Path, size: str | None = None, **settings: Any
+) -> Path:
+    """Trains a base on text files into the folder ``out``.
+
+    Args:
+        texts: The files.
+        family: Architecture family; None with a ``base``, which decides it.
+        out: Folder of the new base.
+        size: ``tiny``, ``mini``, ``small`` or a count such as ``5M``.
+        settings: As ``stages.pretrain.pretrain`` has them: ``minutes``, ``base``, ``objective``, ...
+    """
     out = Path(out)
     space = open_workspace(out.resolve().parent)
     pretraining.check_free(space, out)
+    if settings.get("validation") is not None:
+        settings["validation"] = str(Path(settings["validation"]).resolve())
     base, _ = pretraining.pretrain(space, [str(Path(t).resolve()) for t in texts], family, size, **settings)
     return pretraining.place(space, base, out)
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 _INFO = Path("/proc/cpuinfo")
+_MEMORY = Path("/proc/meminfo")
+_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,31 @@ def instruction_sets(info: str) -> frozenset[str]:
     """The instruction sets that a ``/proc/cpuinfo`` lists; empty where it lists none, as on other systems."""
     lines = (line.partition(":") for line in info.splitlines())
     return frozenset(flag for key, _, value in lines if key.strip() in ("flags", "Features") for flag in value.split())
+
+
+def memory_available() -> float | None:
+    """Bytes that a program can still take here, as Linux tells it; None elsewhere.
+
+    A container's own limit counts where it is lower (control groups, version 2).
+    """
+    found = _kilobytes(_read(_MEMORY), "MemAvailable")
+    limit, used = _read(_LIMIT).strip(), _read(_USED).strip()
+    if limit.isdigit() and used.isdigit():
+        left = float(int(limit) - int(used))
+        return left if found is None else min(left, found)
+    return found
+
+
+def _kilobytes(info: str, name: str) -> float | None:
+    for line in info.splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return float(value.split()[0]) * 1024
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

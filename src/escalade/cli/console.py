@@ -133,6 +133,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
         print_cards(columns, cells)
 
 
+def print_folded(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout whose last column holds sentences, folded between words to the terminal's width."""
+    table = Table(box=None, pad_edge=False)
+    for name in columns[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console = _stdout(None)
+    needed = Measurement.get(console, console.options.update_width(_ANY_WIDTH), table).maximum
+    _print_trimmed(table, max(1, min(needed, width_of_stdout() or needed)))
+
+
 def _print_trimmed(table: Table, width: int) -> None:
     """A table without the blanks that fill its last column; on a terminal nobody sees them."""
     console = _stdout(width)

@@ -180,7 +180,7 @@ def _what(run: Run, made: Mapping[str, str]) -> str:
     if run.stage == "evaluate":
         return f"{made.get(run.inputs['model'], '?')}, {run.inputs['split']['name']}"
     if run.stage == "pretrain":
-        return f"{run.inputs['family']} {run.inputs['size']}"
+        return f"{run.inputs['family']} {run.inputs['size'] or ''}".strip()
     return _released(run, made) if run.stage == "deploy" else ""
 
 

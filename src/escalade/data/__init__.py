@@ -10,6 +10,7 @@ from escalade.data.lengths import rough_tokens
 from escalade.data.prepare import Prepared, prepare, read_texts, sources_of
 from escalade.data.read import read, source_digest
 from escalade.data.refused import RefusedRow
+from escalade.data.running import documents, is_running
 from escalade.data.split import Placed, assign
 from escalade.data.store import load, save
 from escalade.data.table import SourceRow, Table
@@ -30,12 +31,14 @@ __all__ = [
     "Template",
     "assign",
     "documentation",
+    "documents",
     "dominant_script",
     "contaminated",
     "duplicates",
     "general_text",
     "guess",
     "guess_language",
+    "is_running",
     "load",
     "parse_label",
     "parse_output",

@@ -32,7 +32,7 @@ def read(source: str, base: Path, split: SplitName = "train") -> Table:
     if not _is_file_name(source, base):
         table = read_hub(source, split)
     else:
-        path = _existing(source, base)
+        path = existing(source, base)
         extension = _extension(path.name, source)
         content = _unpacked(path, source)
         table = parquet_table(content, source) if extension == ".parquet" else _parsed(content, extension, source)
@@ -50,7 +50,7 @@ def source_digest(source: str, base: Path) -> str:
     if not _is_file_name(source, base):
         return hub_digest(source)
     digest = hashlib.blake2b(digest_size=16)
-    with _existing(source, base).open("rb") as file:
+    with existing(source, base).open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return "b2:" + digest.hexdigest()
@@ -69,7 +69,12 @@ def _is_file_name(source: str, base: Path) -> bool:
     return known or path.exists() or beside_files or not is_hub_name(source)
 
 
-def _existing(source: str, base: Path) -> Path:
+def existing(source: str, base: Path) -> Path:
+    """The file that a source names.
+
+    Raises:
+        BadInput: It is missing, or a folder.
+    """
     # Normalised by name: `../rows.csv` must be found although the project's own folder is not there yet.
     path = Path(os.path.normpath(base / source))
     if path.is_file():

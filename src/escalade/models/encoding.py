@@ -124,8 +124,72 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
 def pieces(tokenizer: Any, text: str, room: int) -> list[str]:
     """A long text in pieces of at most ``room`` tokens each, which join to the whole.
 
-    Cuts fall between tokens and between characters; a character whose tokens alone exceed ``room`` stays whole.
+    The text is tokenised once and cut before a word, where there is one, so that a piece by itself is tokenised as it
+    was within the text; that is then seen to for all pieces together, and one that is not is cut again. Cuts fall
+    between characters; a character whose tokens alone exceed ``room`` stays whole.
     """
+    return [piece for piece, _ in measured_pieces(tokenizer, text, room)]
+
+
+def measured_pieces(tokenizer: Any, text: str, room: int) -> list[tuple[str, int]]:
+    """``pieces``, each with the number of its tokens."""
+    made = _cut(tokenizer, text, room)
+    found: list[tuple[str, int]] = []
+    for piece, length in zip(made, _lengths(tokenizer, made), strict=True):
+        if length <= room:
+            found.append((piece, length))
+        else:
+            again = _cut_again(tokenizer, piece, room)
+            found += zip(again, _lengths(tokenizer, again), strict=True)
+    return found
+
+
+def _lengths(tokenizer: Any, texts: list[str]) -> list[int]:
+    """Tokens of each text, all of them tokenised in one call that keeps no offsets."""
+    made = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [len(one) for one in made]
+
+
+def _cut(tokenizer: Any, text: str, room: int) -> list[str]:
+    """The text cut after at most ``room`` tokens of its own, before a word where one begins among them."""
+    read = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+    count = len(read)
+    made: list[str] = []
+    start = first = 0
+    while first < count:
+        end = _end_of(read, first, min(first + room, count), count)
+        # Asked for at the cuts alone: offsets of all tokens would be a list as long as the text.
+        at = read.token_to_chars(end - 1)[1] if end < count else len(text)
+        if at > start:
+            made.append(text[start:at])
+            start = at
+        first = end
+    if start < len(text):
+        made.append(text[start:])
+    return made
+
+
+def _end_of(read: Any, first: int, last: int, count: int) -> int:
+    """Where a piece of the tokens from ``first`` ends: before a word, else between characters, at most at ``last``."""
+
+    def apart(end: int) -> bool:
+        return bool(read.token_to_chars(end)[0] >= read.token_to_chars(end - 1)[1])
+
+    if last >= count:
+        return count
+    within = range(last, first, -1)
+    for end in within:
+        if read.token_to_word(end) != read.token_to_word(end - 1) and apart(end):
+            return end
+    found = next((end for end in within if apart(end)), last)
+    # A character of more tokens than there is room for: as far as it goes.
+    while found < count and not apart(found):
+        found += 1
+    return found
+
+
+def _cut_again(tokenizer: Any, text: str, room: int) -> list[str]:
+    """The same, with every piece tokenised by itself before it is taken: slow, for what is tokenised otherwise then."""
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     ends = sorted({end for _, end in spans} | {len(text)} - {0}) if text else []
     made: list[str] = []

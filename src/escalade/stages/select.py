@@ -45,7 +45,7 @@ def pin(space: Workspace, candidate: Candidate, facts: Facts) -> Base:
         return _pin_api(candidate)
     if name == "scratch" or name.startswith("scratch:"):
         return _pin_scratch(name, facts)
-    folder, source = _find(space.root, name, candidate.revision)
+    folder, source = find(space.root, name, candidate.revision)
     base = describe.describe(folder).model_copy(update={"name": _short(name), "source": source})
     if base.digest is not None:
         space.locations[base.digest] = folder
@@ -154,8 +154,12 @@ def is_size(size: str) -> bool:
     return size in SCRATCH_PARAMETERS or re.fullmatch(r"\d+(\.\d+)?M", size) is not None
 
 
-def _find(root: Path, name: str, revision: str | None) -> tuple[Path, str]:
-    """The folder of a model, and where it came from: a folder beside the project or from here, or the hub."""
+def find(root: Path, name: str, revision: str | None) -> tuple[Path, str]:
+    """The folder of a model, and where it came from: a folder beside the project or from here, or the hub.
+
+    Raises:
+        BadInput: There is no such model, or the hub cannot be reached.
+    """
     # Normalised by name: `../model` must be found although the project's own folder is not there yet.
     for folder in (Path(os.path.normpath(root / name)), Path(name).expanduser()):
         if folder.is_dir():

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from conftest import real_data
 from escalade.errors import BadInput
-from escalade.models.encoding import cut_prompt, decode, encode_completion, encode_prompt, encode_words, pieces
+from escalade.models.encoding import (
+    cut_prompt,
+    decode,
+    encode_completion,
+    encode_prompt,
+    encode_words,
+    measured_pieces,
+    pieces,
+)
 from escalade.models.load import load_tokenizer
 from escalade.models.tokenizers import train_tokenizer
 
@@ -111,3 +122,28 @@ def test_pieces_join_to_the_text_and_fit(text: str, room: int) -> None:
     made = pieces(GPT, text, room)
     assert "".join(made) == text
     assert all(len(bare(GPT, piece)) <= room for piece in made)
+
+
+def test_a_long_text_is_cut_before_words_into_the_tokens_it_had() -> None:
+    text = "the cat sat on the mat, a dog ran: the cat sat\n\n" * 300
+    for tokenizer in (GPT, BERT):
+        made = measured_pieces(tokenizer, text, 17)
+        assert "".join(piece for piece, _ in made) == text
+        assert sum(length for _, length in made) == len(bare(tokenizer, text))
+        assert all(length == len(bare(tokenizer, piece)) <= 17 for piece, length in made)
+
+
+def test_a_cut_does_not_part_a_word_that_fits() -> None:
+    text = "zyzzyva quokka axolotl " * 40
+    made = pieces(GPT, text, 23)
+    assert len(made) > 5 and all(piece.startswith(" ") for piece in made[1:])
+
+
+def test_a_piece_that_is_longer_by_itself_is_cut_again() -> None:
+    # This tokenizer puts a blank before every text, so what was cut within a word has a token more by itself.
+    blanked = deepcopy(GPT)
+    blanked.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    text = "zyzzyvaquokkaaxolotl" * 20
+    made = measured_pieces(blanked, text, 12)
+    assert "".join(piece for piece, _ in made) == text
+    assert all(length == len(bare(blanked, piece)) <= 12 for piece, length in made)

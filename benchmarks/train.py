@@ -1,9 +1,9 @@
 """Training beside TRL's ``SFTTrainer`` and transformers' ``Trainer``: speed, memory, and the share of the ceiling.
 
 The same model with random weights and the same rows for all, two cores and two threads for each. Every measurement is
-a process of its own that makes two passes over the rows; the second is timed as a whole, so that compilation and
-start-up are left out (they are told). escalade, the peer as it comes, and the best of the peer's grid (``peers.grid``)
-take turns; ratios are of runs that stand beside each other.
+a process of its own that makes two passes over the rows; the second is timed as a whole, less what is still compiled
+in it, so that compilation and start-up are left out (they are told). escalade, the peer as it comes, and the best of
+the peer's grid (``peers.grid``) take turns; ratios are of runs that stand beside each other.
 
 A token is useful where it is part of a row: padding is not counted. The ceiling is the speed of bfloat16 matrix
 products of the model's own shapes, measured in the same turns; operations are those that the rows need
@@ -268,7 +268,8 @@ def speed_row(name: str, made: Made, runs: Sequence[Found]) -> Row:
     warm = statistics.median(run["warm_seconds"] for run in runs)
     peak = max(run["peak_bytes"] for run in runs) / MB
     settings = ", ".join(f"{key}={value}" for key, value in runs[-1]["settings"].items())
-    detail = f"{spread(speeds, 0)}; first pass {warm:.1f} s, {peak:.0f} MB; {settings}"
+    compiled = statistics.median(run["compile_seconds"] for run in runs)
+    detail = f"{spread(speeds, 0)}; first pass {warm:.1f} s, compiled {compiled:.1f} s, {peak:.0f} MB; {settings}"
     return noted(name, statistics.median(speeds), detail)
 
 

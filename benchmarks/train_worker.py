@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train_worker_shared import CORES, answer, job, peak_bytes, seconds_of
+from train_worker_shared import CORES, Clock, answer, job, peak_bytes
 
 JOB = job()
 
@@ -61,34 +61,31 @@ def measured(said: dict[str, Any]) -> dict[str, Any]:
         checkpoint_seconds=math.inf,
         **{"learning_rate": 1e-4, **said.get("recipe", {})},
     )
-    ends: list[float] = []
+    clock = Clock()
     losses: list[float] = []
     events: list[dict[str, Any]] = []
 
     def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "step":
-            ends.append(time.perf_counter())
+            clock.tick()
             losses.append(event["loss"])
         else:
             events.append(event)
 
     with tempfile.TemporaryDirectory() as work:
-        begun = time.perf_counter()
+        clock.begun = time.perf_counter()
         done = fit(objective, {"policy": model}, records, [], recipe, work=Path(work), on_event=on_event)
     if done.cut_rows or done.empty_rows:
         raise RuntimeError("rows were cut or dropped")
     peak = peak_bytes()
     if said.get("save"):
         save_model(model, tokenizer, Path(said["save"]))
-    warm, timed = seconds_of(ends, begun)
-    since = ends[len(ends) // 2 - 1] if len(ends) > 1 else begun
     return {
-        "warm_seconds": warm,
-        "seconds": timed,
-        "steps": len(ends) // 2,
+        **clock.passes(),
+        "steps": len(clock.ends) // 2,
         "first_loss": losses[0],
         "tokens": done.tokens / said["passes"],
-        "collate_seconds": sum(took for ended, took in collate.calls if since < ended <= ends[-1]),
+        "collate_seconds": sum(took for ended, took in collate.calls if clock.in_second(ended)),
         "peak_bytes": peak,
         "settings": {k: v for e in events if e["event"] == "precision" for k, v in e.items() if k != "event"},
     }

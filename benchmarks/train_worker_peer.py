@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train_worker_shared import CORES, answer, job, peak_bytes, seconds_of
+from train_worker_shared import CORES, Clock, answer, job, peak_bytes
 
 JOB = job()
 
@@ -53,15 +53,15 @@ SHOWN = (
 """Arguments that are told as they really were."""
 
 
-class Clock(TrainerCallback):
+class Watch(TrainerCallback):
     """When each step ended, and the loss of the first."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.clock = Clock()
         self.first_loss: float | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.ends.append(time.perf_counter())
+        self.clock.tick()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if self.first_loss is None and logs and "loss" in logs:
@@ -119,7 +119,7 @@ def collator_of(objective: str, tokenizer: Any, model: Any, hidden: bool, pad: i
     return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=0.15, pad_to_multiple_of=pad)
 
 
-def trainer_of(said: dict[str, Any], out: str, clock: Clock) -> Any:
+def trainer_of(said: dict[str, Any], out: str, watch: Watch) -> Any:
     rows = [json.loads(line) for line in Path(said["data"]).read_text(encoding="utf-8").splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(said["model"])
     data = dataset(rows, said["objective"], said["peer"])
@@ -129,7 +129,7 @@ def trainer_of(said: dict[str, Any], out: str, clock: Clock) -> Any:
 
         args = arguments(SFTConfig, out, said["rows"], said["passes"], settings)
         return SFTTrainer(
-            model=said["model"], args=args, train_dataset=data, processing_class=tokenizer, callbacks=[clock]
+            model=said["model"], args=args, train_dataset=data, processing_class=tokenizer, callbacks=[watch]
         )
     model = AUTO[said["objective"]].from_pretrained(said["model"])
     pad = settings.pop("pad_to_multiple_of", None)
@@ -138,26 +138,24 @@ def trainer_of(said: dict[str, Any], out: str, clock: Clock) -> Any:
         args=arguments(TrainingArguments, out, said["rows"], said["passes"], settings),
         train_dataset=data,
         data_collator=collator_of(said["objective"], tokenizer, model, "labels" in rows[0], pad),
-        callbacks=[clock],
+        callbacks=[watch],
     )
 
 
 def measured(said: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(CORES)
-    clock = Clock()
+    watch = Watch()
     with tempfile.TemporaryDirectory() as out:
-        trainer = trainer_of(said, out, clock)
+        trainer = trainer_of(said, out, watch)
         counting = trainer.data_collator = Counting(trainer.data_collator)
-        begun = time.perf_counter()
+        watch.clock.begun = time.perf_counter()
         trainer.train()
-    warm, timed = seconds_of(clock.ends, begun)
     model = trainer.model
     shown = {name: getattr(trainer.args, name) for name in SHOWN if hasattr(trainer.args, name)}
     return {
-        "warm_seconds": warm,
-        "seconds": timed,
-        "steps": len(clock.ends) // 2,
-        "first_loss": clock.first_loss,
+        **watch.clock.passes(),
+        "steps": len(watch.clock.ends) // 2,
+        "first_loss": watch.first_loss,
         "tokens": counting.tokens / said["passes"],
         "peak_bytes": peak_bytes(),
         "settings": {

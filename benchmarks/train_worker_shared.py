@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,43 @@ def peak_bytes() -> int:
     raise RuntimeError("/proc/self/status has no VmHWM")
 
 
-def seconds_of(ends: list[float], begun: float) -> tuple[float, float]:
-    """Seconds of the first half of the steps, start-up and compilation included, and of the second half.
+class Clock:
+    """When each step ended, and how much had been compiled by then.
 
-    A run makes two passes over its rows: the first warms up, the second is timed as a whole.
+    A run makes two passes over its rows: the first warms up, the second is timed as a whole. What is compiled during
+    the second, for a length that the first did not meet, is taken off.
     """
-    half = len(ends) // 2
-    if half == 0:
-        return ends[-1] - begun, 0.0
-    return ends[half - 1] - begun, ends[-1] - ends[half - 1]
+
+    def __init__(self) -> None:
+        self.begun = time.perf_counter()
+        self.ends: list[float] = []
+        self.compiled: list[float] = []
+
+    def tick(self) -> None:
+        """A step has ended."""
+        self.ends.append(time.perf_counter())
+        self.compiled.append(compile_seconds())
+
+    def passes(self) -> dict[str, float]:
+        """Seconds of the first pass, with start-up and compilation; of the second without; and all compilation."""
+        half, end = len(self.ends) // 2, self.ends[-1]
+        if half == 0:
+            return {"warm_seconds": end - self.begun, "seconds": 0.0, "compile_seconds": self.compiled[-1]}
+        return {
+            "warm_seconds": self.ends[half - 1] - self.begun,
+            "seconds": end - self.ends[half - 1] - (self.compiled[-1] - self.compiled[half - 1]),
+            "compile_seconds": self.compiled[-1],
+        }
+
+    def in_second(self, moment: float) -> bool:
+        """Whether a moment lies in the second pass."""
+        return self.ends[max(0, len(self.ends) // 2 - 1)] < moment <= self.ends[-1]
+
+
+def compile_seconds() -> float:
+    """Seconds ``torch.compile`` has taken in this process so far, as it accounts for them itself."""
+    utils = sys.modules.get("torch._dynamo.utils")
+    return float(utils.calculate_time_spent()["total_wall_time"]) if utils else 0.0
 
 
 def answer(found: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ import train_counts as counts  # noqa: E402
 import train_works as works  # noqa: E402
 from escalade.train.objectives.span import source_length, target_length  # noqa: E402
 from train_counts import Size  # noqa: E402
-from train_worker_shared import seconds_of  # noqa: E402
+from train_worker_shared import Clock, compile_seconds  # noqa: E402
 
 READ, WRITTEN = 12, 7
 LLAMA = LlamaConfig(
@@ -147,9 +148,25 @@ def test_rows_masked_beforehand_hide_what_the_first_pass_hides() -> None:
     assert masked["ids"] != plain["ids"]
 
 
-def test_the_second_half_of_the_steps_is_timed() -> None:
-    assert seconds_of([11.0, 12.0, 12.5, 13.0], 10.0) == (2.0, 1.0)
-    assert seconds_of([12.0], 10.0) == (2.0, 0.0)
+def test_the_second_pass_is_timed_without_what_is_compiled_in_it() -> None:
+    clock = Clock()
+    clock.begun, clock.ends, clock.compiled = 10.0, [11.0, 12.0, 12.5, 14.0], [0.5, 0.75, 0.75, 1.0]
+    assert clock.passes() == {"warm_seconds": 2.0, "seconds": 1.75, "compile_seconds": 1.0}
+    assert [clock.in_second(moment) for moment in (12.0, 12.1, 14.0, 14.1)] == [False, True, True, False]
+    clock.ends, clock.compiled = [12.0], [1.0]
+    assert clock.passes() == {"warm_seconds": 2.0, "seconds": 0.0, "compile_seconds": 1.0}
+
+
+def test_seconds_of_compilation_are_those_torch_counts() -> None:
+    before = compile_seconds()
+    begun = time.perf_counter()
+    compiled = torch.compile(lambda x: x.sin() + 1, backend="aot_eager")
+    compiled(torch.ones(3))
+    taken = time.perf_counter() - begun
+    after = compile_seconds()
+    compiled(torch.ones(3))
+    assert before < after <= before + taken
+    assert compile_seconds() == after
 
 
 def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it() -> None:

@@ -1,6 +1,7 @@
 """What every benchmark shares: rows with a goal, two ways timed in turn, and one form of printing.
 
-A benchmark is ``main(rows, "what it measures")``, where ``rows(quick)`` gives its rows.
+A benchmark is ``main(rows, "what it measures")``, where ``rows(quick)`` gives its rows; options of its own are handed
+to ``rows`` by name.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ def at_most(name: str, value: float, goal: float, detail: str = "") -> Row:
     return Row(name, value, f"<= {goal:g}", value <= goal, detail)
 
 
+def noted(name: str, value: float, detail: str = "") -> Row:
+    """A number of which nothing is asked."""
+    return Row(name, value, "", True, detail)
+
+
 def ratio(slow: Callable[[], object], fast: Callable[[], object], repeats: int) -> Ratio:
     """Times two ways in turn, so that what else the machine does falls on both alike.
 
@@ -74,18 +81,21 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def main(rows: Callable[[bool], Sequence[Row]], what: str) -> None:
+def main(rows: Callable[..., Sequence[Row]], what: str, own: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Measures and prints: a table, or with ``--json`` one document ``{"rows": [...]}``.
 
     Args:
-        rows: Measures; is told whether to be quick.
+        rows: Measures; is told whether to be quick, and the options of its own by name.
         what: One line on what is measured.
+        own: Options of this benchmark alone, by name: what ``add_argument`` is told of each.
     """
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--quick", action="store_true", help="smaller, within five minutes")
+    for name, said in (own or {}).items():
+        parser.add_argument(f"--{name}", **said)
     options = parser.parse_args()
-    found = rows(options.quick)
+    found = rows(options.quick, **{name: getattr(options, name) for name in own or {}})
     if options.json:
         print(json.dumps({"rows": [asdict(row) for row in found]}, ensure_ascii=False))
         return

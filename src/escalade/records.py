@@ -32,6 +32,11 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece(Text):
+    """A part of a text that goes on behind it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """A text and its label."""
 

@@ -55,6 +55,8 @@ _OBJECTIVES = tuple(name for names in stage.OBJECTIVES.values() for name in name
 @click.option("--tokenizer", help="help.pretrain_tokenizer")
 @click.option("--vocabulary", type=click.IntRange(min=1), help="help.pretrain_vocabulary")
 @click.option("--context", type=click.IntRange(min=8), help="help.pretrain_context")
+@click.option("--batch-tokens", type=click.IntRange(min=1), help="help.pretrain_batch_tokens")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="help.pretrain_learning_rate")
 @click.option("--mask-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="help.pretrain_mask_rate")
 @click.option("--whole-word", is_flag=True, help="help.pretrain_whole_word")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="help.seed")

@@ -9,22 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from escalade import data, messages
+from escalade import data
 from escalade.catalogue.rungs import RUNGS
 from escalade.ledger import Bench, Run
 from escalade.project import Task
 from escalade.stages.ingest import preferences_of, records_of
+from escalade.stages.telling import say
 from escalade.stages.workspace import Workspace
 from escalade.values import Base, Data, Facts, Model, Rung, digest_of
 
 VERSION = 1
-_SAID = {
-    "not_compiled": "train.not_compiled",
-    "recompute": "train.recompute",
-    "micro_batch": "train.micro_batch",
-    "checkpoint_passed_over": "train.checkpoint_passed_over",
-}
-"""What happens in training that a user should hear of, and how it is said."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +120,8 @@ def listener(space: Workspace, bench: Bench, name: str) -> Callable[[dict[str, A
             space.reporter.progress(name, step, steps, f"loss {event['loss']:.3f}")
             if step % 10:
                 return
-        elif kind == "kernels":
-            reasons = [messages.text(key) for key in event["why"].values()]
-            space.reporter.say("train.kernels", kernels="; ".join(reasons))
-        elif kind in _SAID:
-            space.reporter.say(_SAID[kind], **{k: v for k, v in event.items() if k != "event"})
+        else:
+            say(space.reporter, event)
         bench.event(str(event.get("event")), **{k: v for k, v in event.items() if k != "event"})
 
     return on_event

@@ -16,6 +16,7 @@ from escalade.errors import BadInput
 from escalade.ledger import Bench, Run, files
 from escalade.models import describe
 from escalade.stages.select import find, is_size
+from escalade.stages.telling import say
 from escalade.stages.workspace import Workspace, cores
 from escalade.values import Family, Setting, Value, digest_of
 
@@ -61,6 +62,8 @@ class Asked(Value):
     """Kind of a new one, or the digest of the model it is taken from."""
     base: str | None
     """Digest of the base gone on from."""
+    batch_tokens: int | None
+    learning_rate: float | None
     mask_rate: float | None
     whole_word: bool
     seed: int
@@ -103,6 +106,8 @@ def pretrain(
     tokenizer: str | None = None,
     vocabulary: int | None = None,
     context: int | None = None,
+    batch_tokens: int | None = None,
+    learning_rate: float | None = None,
     mask_rate: float | None = None,
     whole_word: bool = False,
     seed: int = 0,
@@ -127,6 +132,8 @@ def pretrain(
         tokenizer: Kind of a new tokenizer, or a model to take it from.
         vocabulary: Tokens of a new tokenizer.
         context: Longest input in tokens.
+        batch_tokens: Tokens of a step; by the dial where None.
+        learning_rate: The highest; by the dial where None.
         mask_rate: Share of the tokens that masked language modelling hides.
         whole_word: Whether it hides whole words.
         seed: Of weights, batches and what is hidden.
@@ -157,6 +164,8 @@ def pretrain(
         context=context,
         tokenizer=describe.digest(tokenizer_folder) if tokenizer_folder else tokenizer,
         base=describe.digest(base_folder) if base_folder else None,
+        batch_tokens=batch_tokens,
+        learning_rate=learning_rate,
         mask_rate=mask_rate,
         whole_word=whole_word,
         seed=seed,
@@ -351,6 +360,8 @@ def _train(
         tokenizer=asked.tokenizer if tokenizer is None else None,
         tokenizer_folder=tokenizer,
         base=base,
+        batch=asked.batch_tokens,
+        learning_rate=asked.learning_rate,
         seed=asked.seed,
     )
     clock = _Clock(space, bench)
@@ -391,6 +402,8 @@ class _Clock:
             self._space.reporter.progress("pretrain", event["step"], event["steps"], note)
             if event["step"] % 10:
                 return
+        else:
+            say(self._space.reporter, event)
         self._bench.event(str(event.get("event")), **{k: v for k, v in event.items() if k != "event"})
 
     def speed(self) -> int | None:

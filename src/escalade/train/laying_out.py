@@ -59,10 +59,10 @@ def laid_out(
         base: The network's configuration.
     """
     amount = _tokens(wanted, network, machine, text_tokens)
-    batch = dial.batch_tokens(amount.value, network.context)
+    batch = wanted.batch or dial.batch_tokens(amount.value, network.context)
     steps = round(wanted.length.amount) if wanted.length.kind == "steps" else max(1, round(amount.value / batch))
     continued = wanted.base is not None
-    rate = dial.learning_rate(network.family, network.parameters, amount.value, continued)
+    rate = wanted.learning_rate or dial.learning_rate(network.family, network.parameters, amount.value, continued)
     dropout = None if continued else dial.dropout(network.family, amount.value / text_tokens)
     derived = (
         *_shape(wanted, network, base),
@@ -71,9 +71,9 @@ def laid_out(
         Derived(name="text", value=text_tokens, unit="tokens", key="dial.text_counted",
                 facts={"characters": characters, "pieces": pieces}),
         Derived(name="tokens", value=amount.value, unit="tokens", key=amount.key, facts=amount.facts),
-        _batch(amount.value, batch, network.context),
+        _batch(amount.value, batch, network.context, wanted.batch is not None),
         Derived(name="steps", value=steps, unit="steps", key="dial.steps_counted"),
-        _rate(network, amount.value, rate, continued),
+        _rate(network, amount.value, rate, continued, wanted.learning_rate is not None),
         *([] if dropout is None else [_dropout(dropout)]),
         Derived(name="warmup", value=dial.WARMUP, unit="share of the steps", key="dial.warmup_share"),
     )  # fmt: skip
@@ -150,14 +150,18 @@ def _passes(passes: float, key: str) -> tuple[str, dict[str, Setting]]:
     return key, {"passes": round(passes, 2)} if key != "dial.asked" else {}
 
 
-def _batch(tokens: int, batch: int, context: int) -> Derived:
+def _batch(tokens: int, batch: int, context: int, asked: bool) -> Derived:
+    if asked:
+        return Derived(name="batch", value=batch, unit="tokens a step", key="dial.asked")
     law = round(0.58 * tokens**0.571)
     key = "dial.batch_law" if law >= dial.FEWEST_ROWS * context else "dial.batch_least"
     return Derived(name="batch", value=batch, unit="tokens a step", key=key,
                    facts={"law": law, "rows": batch // context})  # fmt: skip
 
 
-def _rate(network: Network, tokens: int, rate: float, continued: bool) -> Derived:
+def _rate(network: Network, tokens: int, rate: float, continued: bool, asked: bool) -> Derived:
+    if asked:
+        return Derived(name="learning_rate", value=rate, unit="", key="dial.asked")
     law = dial.law_rate(network.parameters, tokens)
     if law > dial.HIGHEST_RATE[network.family]:
         key = "dial.rate_measured_continued" if continued else "dial.rate_measured"

@@ -27,7 +27,7 @@ from escalade.models.load import load_model, load_tokenizer
 from escalade.models.presets import create, preset
 from escalade.models.save import save_model
 from escalade.models.tokenizers import train_tokenizer
-from escalade.records import Record, Text
+from escalade.records import Piece, Record, Text
 from escalade.train.engine import fit
 from escalade.train.laying_out import Layout, laid_out
 from escalade.train.objectives.nsp import instances
@@ -66,6 +66,8 @@ class Pretraining:
         tokenizer: Kind of a new tokenizer; the usual one where None.
         tokenizer_folder: A model whose tokenizer is taken instead.
         base: Folder of the model to go on from.
+        batch: Tokens of a step; by the dial where None.
+        learning_rate: The highest; by the dial where None.
         seed: Of weights, batches and what is hidden.
     """
 
@@ -80,6 +82,8 @@ class Pretraining:
     tokenizer: str | None = None
     tokenizer_folder: Path | None = None
     base: Path | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
     seed: int = 0
 
 
@@ -146,7 +150,8 @@ class Spool:
         with self.path.open(encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file):
                 if self.wanted(number):
-                    yield Text(f"text:{number}", json.loads(line))
+                    text, goes_on = json.loads(line)
+                    yield (Piece if goes_on else Text)(f"text:{number}", text)
 
     def __len__(self) -> int:
         """How many records are chosen."""
@@ -202,7 +207,7 @@ def pretrain(
         {"policy": model},
         rows,
         held,
-        _recipe(wanted, layout, tokens),
+        _recipe(wanted, layout, tokens, len(held)),
         work=work / "training",
         on_event=on_event,
         should_stop=should_stop,
@@ -239,14 +244,25 @@ def _cut_to_disk(corpus: Corpus, tokenizer: Any, context: int, path: Path) -> tu
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as file:
         for document in corpus.documents():
-            for piece, length in measured_pieces(tokenizer, document, room):
-                line = json.dumps(piece, ensure_ascii=False) + "\n"
+            for piece, length, goes_on in _with_next(measured_pieces(tokenizer, document, room)):
+                line = json.dumps([piece, goes_on], ensure_ascii=False) + "\n"
                 digest.update(line.encode("utf-8", "surrogatepass"))
                 file.write(line)
                 count += 1
                 tokens += length
     os.replace(temporary, path)
     return Spool(path, count, digest.hexdigest()), tokens
+
+
+def _with_next(pieces: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int, bool]]:
+    """Each piece and its tokens, and whether another one follows."""
+    before: tuple[str, int] | None = None
+    for piece in pieces:
+        if before is not None:
+            yield *before, True
+        before = piece
+    if before is not None:
+        yield *before, False
 
 
 def _check_enough(tokens: int, spool: Spool, tokenizer: Any, corpus: Corpus) -> None:
@@ -393,16 +409,19 @@ def _check_memory(network: dial.Network, machine: Machine, wanted: Pretraining) 
         )
 
 
-def _recipe(wanted: Pretraining, layout: Layout, text_tokens: int) -> Recipe:
-    """How to train, as it was laid out; about ten validations on the way."""
+def _recipe(wanted: Pretraining, layout: Layout, text_tokens: int, held: int) -> Recipe:
+    """How to train, as it was laid out; ten validations on the way, fewer where they would take a tenth of the time."""
     passes = layout.tokens / max(1, text_tokens)
+    # Reading costs a third of learning.
+    affordable = 0.3 * layout.tokens / max(1, held * layout.network.context)
+    validations = max(2, min(10, int(affordable)))
     said: dict[str, Any] = {
         "learning_rate": layout.learning_rate,
         "batch_tokens": layout.batch,
         "micro_tokens": _MICRO_TOKENS,
         "warmup": dial.WARMUP,
         "seed": wanted.seed,
-        "eval_every": passes / 10,
+        "eval_every": passes / validations,
     }
     match wanted.length.kind:
         case "minutes":

@@ -7,7 +7,7 @@ from typing import Any
 
 from escalade.models.encoding import encode_completion, encode_prompt
 from escalade.protocols import Batch, Row
-from escalade.records import Record, input_text
+from escalade.records import Piece, Record, input_text
 from escalade.train.objectives.token import TokenObjective, check_context
 
 
@@ -30,6 +30,9 @@ class Clm(TokenObjective):
         """The text's ids; None where there is nothing to foretell."""
         text = input_text(record)
         ids = [*self._begin, *encode_completion(self.tokenizer, text)] if text else []
+        if isinstance(record, Piece):
+            # No end is learnt where there is none.
+            ids = ids[:-1]
         if len(ids) > self.context:
             self.cut.append(record.id)
             ids = ids[: self.context]

@@ -147,11 +147,12 @@ def pretrain(
     """
     out = Path(out)
     space = open_workspace(out.resolve().parent)
-    pretraining.check_free(space, out)
+    if not pretraining.helps():
+        pretraining.check_free(space, out)
     if settings.get("validation") is not None:
         settings["validation"] = str(Path(settings["validation"]).resolve())
-    base, _ = pretraining.pretrain(space, [str(Path(t).resolve()) for t in texts], family, size, **settings)
-    return pretraining.place(space, base, out)
+    done = pretraining.pretrain(space, [str(Path(t).resolve()) for t in texts], family, size, **settings)
+    return out if done is None else pretraining.place(space, done[0], out)
 
 
 def _root(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -257,3 +258,24 @@ def test_thirty_megabytes_are_pretrained_on_in_bounded_memory(tmp_path: Path) ->
     small, large = map(int, done.stdout.split())
     # The file has 30 MB and some 7 million tokens, which would take 300 MB as Python's numbers.
     assert large - small < 200_000
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_make_one_base(call: Call, text: Path, tmp_path: Path) -> None:
+    asked = ("--family", "decoder", "--text", text, *SMALL, "--steps", 6, "--json")
+    alone = made(call, *asked[:-1], "--out", tmp_path / "alone" / "base")
+    together = tmp_path / "together"
+    together.mkdir()
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command = [*launcher, "-m", "escalade", "pretrain", *map(str, asked), "--out", str(together / "base")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    both = json.loads(done.stdout)
+    assert [loss for _, loss in both["losses"]] == pytest.approx([loss for _, loss in alone["losses"]], rel=1e-2)
+    assert both["validation_loss"] == pytest.approx(alone["validation_loss"], rel=1e-2)
+    assert (together / "base" / "model.safetensors").is_file()
+    # The same again is looked up by both, and neither waits for the other.
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0 and json.loads(again.stdout)["artifact"] == both["artifact"]

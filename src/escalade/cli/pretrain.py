@@ -64,7 +64,8 @@ _OBJECTIVES = tuple(name for names in stage.OBJECTIVES.values() for name in name
 @click.option("--json", "as_json", is_flag=True, help="help.json")
 def command(texts: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> None:
     """The same command goes on where an interrupted one stopped."""
-    reporter = console.ConsoleReporter(quiet=as_json)
+    # Of several processes that train together one speaks.
+    reporter = console.ConsoleReporter(quiet=as_json or stage.helps())
     shown: list[Sequence[Derived]] = []
 
     def show(derived: Sequence[Derived]) -> None:
@@ -75,11 +76,15 @@ def command(texts: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> N
     with console.stoppable() as stopping:
         space = open_workspace(out.resolve().parent, reporter)
         space.interrupted = stopping.is_set
-        stage.check_free(space, out)
+        if not stage.helps():
+            stage.check_free(space, out)
         sources = [os.path.relpath(text, space.root) for text in texts]
         if asked["validation"] is not None:
             asked["validation"] = os.path.relpath(asked["validation"], space.root)
-        base, run = stage.pretrain(space, sources, on_layout=show, **asked)
+        done = stage.pretrain(space, sources, on_layout=show, **asked)
+        if done is None:
+            return
+        base, run = done
         stage.place(space, base, out)
     reporter.close()
     picture = _draw(base, out)

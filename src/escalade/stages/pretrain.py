@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +115,11 @@ def pretrain(
     seed: int = 0,
     resume: bool = False,
     on_layout: Callable[[Sequence[Derived]], None] = lambda derived: None,
-) -> tuple[Base, Run]:
+) -> tuple[Base, Run] | None:
     """Trains a base on text files, or looks it up.
+
+    Under ``torchrun`` every process calls it. The first keeps the record; the others help with each step, give None and
+    leave nothing behind.
 
     Args:
         space: Where.
@@ -173,6 +178,11 @@ def pretrain(
     _check_masking(asked)
     inputs = _inputs(space, asked, sources, validation)
 
+    if helps():
+        if not space.ledger.holds("pretrain", VERSION, inputs):
+            _help(space, asked, sources, validation, base_folder, tokenizer_folder)
+        return None
+
     def work(bench: Bench) -> Base:
         if resume and not any((bench.folder / "training").glob("step-*")):
             raise BadInput("stages.nothing_to_resume", place="--resume")
@@ -182,6 +192,11 @@ def pretrain(
 
     run = space.ledger.perform("pretrain", VERSION, inputs, work)
     return Base.model_validate_json(json.dumps(run.output)), run
+
+
+def helps() -> bool:
+    """Whether ``torchrun`` started this process as another than the first."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def check_free(space: Workspace, out: Path) -> None:
@@ -334,9 +349,33 @@ def _flops() -> float:
     return hardware.processor().flops_per_core * cores()
 
 
+@dataclass(frozen=True)
+class _Aside:
+    """Where a process works that only helps: in a folder of its own, without a diary."""
+
+    folder: Path
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Writes nothing down."""
+
+
+def _help(
+    space: Workspace,
+    asked: Asked,
+    sources: Sequence[str],
+    validation: str | None,
+    base: Path | None,
+    tokenizer: Path | None,
+) -> None:
+    """Works off this process's share of every step."""
+    with tempfile.TemporaryDirectory() as folder:
+        aside = _Aside(Path(folder))
+        _train(space, aside, asked, sources, validation, base, tokenizer, aside.folder / "base", lambda derived: None)
+
+
 def _train(
     space: Workspace,
-    bench: Bench,
+    bench: Bench | _Aside,
     asked: Asked,
     sources: Sequence[str],
     validation: str | None,
@@ -387,7 +426,7 @@ def _train(
 class _Clock:
     """Listens to training: tells how far it is, keeps the diary, and how fast steps were on which kernels."""
 
-    def __init__(self, space: Workspace, bench: Bench) -> None:
+    def __init__(self, space: Workspace, bench: Bench | _Aside) -> None:
         self._space, self._bench = space, bench
         self._steps, self._slowness = 0, 0.0
 

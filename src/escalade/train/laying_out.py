@@ -62,7 +62,9 @@ def laid_out(
     batch = wanted.batch or dial.batch_tokens(amount.value, network.context)
     steps = round(wanted.length.amount) if wanted.length.kind == "steps" else max(1, round(amount.value / batch))
     continued = wanted.base is not None
-    rate = wanted.learning_rate or dial.learning_rate(network.family, network.parameters, amount.value, continued)
+    rate = wanted.learning_rate or dial.learning_rate(
+        network.family, network.parameters, amount.value, continued, network.post_norm
+    )
     dropout = None if continued else dial.dropout(network.family, amount.value / text_tokens)
     derived = (
         *_shape(wanted, network, base),
@@ -163,8 +165,11 @@ def _rate(network: Network, tokens: int, rate: float, continued: bool, asked: bo
     if asked:
         return Derived(name="learning_rate", value=rate, unit="", key="dial.asked")
     law = dial.law_rate(network.parameters, tokens)
-    if law > dial.HIGHEST_RATE[network.family]:
-        key = "dial.rate_measured_continued" if continued else "dial.rate_measured"
+    if law > dial.highest_rate(network.family, network.parameters, network.post_norm):
+        if network.post_norm:
+            key = "dial.rate_post_norm_continued" if continued else "dial.rate_post_norm"
+        else:
+            key = "dial.rate_measured_continued" if continued else "dial.rate_measured"
     elif dial.FITTED_FROM <= network.parameters <= dial.FITTED_TO:
         key = "dial.rate_law_continued" if continued else "dial.rate_law"
     else:

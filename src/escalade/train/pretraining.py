@@ -40,6 +40,8 @@ _FEWEST_TOKENS = 16
 _SAMPLE = 1 << 26
 """Characters a tokenizer is trained on at most; of longer texts, passages spread evenly."""
 _MICRO_TOKENS = 4096
+_POST_NORM = ("bert", "roberta", "xlm-roberta", "distilbert", "electra", "bart")
+"""Kinds of network that normalise behind each layer."""
 
 
 @dataclass(frozen=True)
@@ -384,6 +386,7 @@ def _network(wanted: Pretraining, config: Any, vocabulary: int) -> dial.Network:
         width=_width(config),
         vocabulary=vocabulary,
         context=wanted.context or _context(config),
+        post_norm=config.model_type in _POST_NORM,
     )
 
 
@@ -420,6 +423,7 @@ def _recipe(wanted: Pretraining, layout: Layout, text_tokens: int, held: int) ->
         "batch_tokens": layout.batch,
         "micro_tokens": _MICRO_TOKENS,
         "warmup": dial.WARMUP,
+        "beta2": dial.BETA2[wanted.family],
         "seed": wanted.seed,
         "eval_every": passes / validations,
     }

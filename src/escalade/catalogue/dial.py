@@ -32,8 +32,8 @@ REPEATS = 4
 WARMUP = 0.05
 """Share of the steps: RoBERTa rose over 24 of its 500 thousand (Liu et al. 2019, table 9)."""
 BETA2: dict[Family, float] = {"encoder": 0.98, "decoder": 0.95, "encoder-decoder": 0.98}
-"""How long AdamW remembers squared gradients: shorter than usual, for steps that are few and rates that are high (Liu et
-al. 2019, section 3.1: 0.98 for stability; Touvron et al. 2023, section 2.3: 0.95 for decoders)."""
+"""How long AdamW remembers squared gradients: shorter than usual, as steps are few and rates high (Liu et al. 2019,
+section 3.1: 0.98 for stability; Touvron et al. 2023, section 2.3: 0.95 for decoders)."""
 CONTINUED = 0.2
 """Of the law's learning rate, for a network that has been pretrained before: BERT's authors took 1e-4 and advise 2e-5
 for further steps (Devlin et al. 2019, appendix A.2, and the notes to their code)."""

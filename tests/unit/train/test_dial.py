@@ -43,6 +43,8 @@ def test_a_small_network_gets_what_was_measured_and_a_large_one_the_law() -> Non
     assert dial.learning_rate("decoder", 3e5, 5e5) == 0.004
     assert dial.learning_rate("encoder", 3e5, 5e5) == 0.002
     assert dial.learning_rate("decoder", 1e9, 1e11) == 0.0016
+    post_norm = [dial.learning_rate("encoder", n, 1e6, post_norm=True) for n in (1e5, 3e5, 5e6, 85e6)]
+    assert post_norm == [0.002, 0.002, 0.0005, 0.00013]
     assert dial.learning_rate("decoder", 1e9, 1e11, continued=True) == pytest.approx(0.00033)
 
 

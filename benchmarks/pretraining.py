@@ -1,4 +1,4 @@
-"""Pretraining objectives beside each other: one run each, equal parameters, equal time, and what the bases are good for.
+"""Pretraining objectives beside each other: one run each, equal parameters, equal time, and a probe of the bases.
 
 ``python benchmarks/pretraining.py --text FILES --validation FILE --probe NAME=TRAIN:TEST --minutes 3 --out FOLDER``.
 Rows of a probe are JSONL with ``text`` and ``label``. Each base is frozen and its texts' mean hidden state goes into a
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import escalade  # noqa: F401  first: it settles how waiting threads behave
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import escalade  # noqa: F401  # isort: split
 from escalade.models.describe import describe
 from escalade.models.encoding import cut_prompt, encode_prompt
 from escalade.models.heads import embed, native_head

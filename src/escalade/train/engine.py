@@ -117,6 +117,7 @@ class _Run:
         self.world = world.joined()
         self.policy = models["policy"]
         self.device = next(self.policy.parameters()).device
+        self.attention = compiling.attention_of(self.policy)
         self.parameters = optim.trainable(self.policy)
         if not self.parameters:
             raise BadInput("train.nothing_trains", place=type(self.policy).__name__)
@@ -219,7 +220,6 @@ class _Run:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Compiled layers and recomputed activations while the run lasts."""
-        attention = compiling.attention_of(self.policy)
         if self.kernels.recompute:
             self._recompute()
         if self._forecast_seconds(self.kernels.packed) >= _CEILING_FROM:
@@ -230,7 +230,7 @@ class _Run:
                     compiling.compile_layers(self.policy, written_out=int(self.rows.read.max()) <= LONGEST)
                 yield
         finally:
-            compiling.uncompile(self.policy, attention)
+            compiling.uncompile(self.policy, self.attention)
             if self.at.kernels["recompute"]:
                 disable = getattr(self.policy, "activation_checkpointing_disable", None)
                 (disable or self.policy.gradient_checkpointing_disable)()
@@ -367,7 +367,7 @@ class _Run:
 
     def _give_up_compiling(self, error: Exception) -> None:
         """The step by the library's own kernels, where compiling them failed; said, not silent."""
-        compiling.uncompile(self.policy, "sdpa")
+        compiling.uncompile(self.policy, self.attention)
         self.kernels.compiled = self.at.kernels["compiled"] = False
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
         self.tell({"event": "not_compiled", "step": self.at.step + 1, "problem": problem})

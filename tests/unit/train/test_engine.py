@@ -341,6 +341,44 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     assert error.value.key == "train.no_checkpoint_room"
 
 
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import escalade
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from test_engine import RECIPE, train
+from escalade.errors import BadInput
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+asked = 0
+def fill():
+    global asked
+    asked += 1
+    if asked == 4:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+try:
+    train(Path(sys.argv[1]), RECIPE, should_stop=fill)
+except BadInput as error:
+    print(error.key)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_the_last_whole_checkpoint(tmp_path: Path) -> None:
+    """From the fourth step on no file may grow beyond 20 KB: the checkpoint of the third is there, and gone on from."""
+    work = tmp_path / "full"
+    code = FULL.format(tests=str(Path(__file__).parent))
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run([sys.executable, "-c", code, str(work)], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["train.no_checkpoint_room"], done.stderr[-2000:]
+    assert [folder.name for folder in checkpoints(work)] == ["step-00000002", "step-00000003"]
+    assert not list(work.glob(".step-*"))
+    straight, wanted, _ = train(tmp_path / "straight")
+    resumed, policy, events = train(work)
+    assert [e["step"] for e in events if e["event"] == "resumed"] == [3] and resumed.losses == straight.losses
+    assert same(policy, wanted)
+
+
 @pytest.mark.parametrize("wrong", [{"epochs": 1.0, "steps": 1}, {}, {"epochs": 1.0, "batch_tokens": 5}])
 def test_a_recipe_has_one_length_and_one_batch_size(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="has"):

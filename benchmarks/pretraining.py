@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import escalade  # noqa: F401
+
+# isort: split
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import escalade  # noqa: F401  # isort: split
 from escalade.models.describe import describe
 from escalade.models.encoding import cut_prompt, encode_prompt
 from escalade.models.heads import embed, native_head

@@ -54,7 +54,7 @@ def made(call: Call, *arguments: object) -> Any:
     ("options", "auto", "objective"),
     [
         (("--family", "encoder"), AutoModelForMaskedLM, "mlm"),
-        (("--family", "encoder", "--tokenizer", "wordpiece", "--whole-word", "--mask-rate", 0.3),
+        (("--family", "encoder", "--tokenizer", "wordpiece", "--whole-word", "--static", "--mask-rate", 0.3),
          AutoModelForMaskedLM, "mlm"),
         (("--architecture", "modernbert"), AutoModelForMaskedLM, "mlm"),
         (("--family", "encoder", "--objective", "mlm+nsp"), AutoModelForPreTraining, "mlm+nsp"),

@@ -59,6 +59,7 @@ _OBJECTIVES = tuple(name for names in stage.OBJECTIVES.values() for name in name
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="help.pretrain_learning_rate")
 @click.option("--mask-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="help.pretrain_mask_rate")
 @click.option("--whole-word", is_flag=True, help="help.pretrain_whole_word")
+@click.option("--static", is_flag=True, help="help.pretrain_static")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="help.seed")
 @click.option("--resume", is_flag=True, help="help.pretrain_resume")
 @click.option("--json", "as_json", is_flag=True, help="help.json")

@@ -68,6 +68,7 @@ class Asked(Value):
     learning_rate: float | None
     mask_rate: float | None
     whole_word: bool
+    static: bool
     seed: int
 
 
@@ -112,6 +113,7 @@ def pretrain(
     learning_rate: float | None = None,
     mask_rate: float | None = None,
     whole_word: bool = False,
+    static: bool = False,
     seed: int = 0,
     resume: bool = False,
     on_layout: Callable[[Sequence[Derived]], None] = lambda derived: None,
@@ -141,6 +143,7 @@ def pretrain(
         learning_rate: The highest; by the dial where None.
         mask_rate: Share of the tokens that masked language modelling hides.
         whole_word: Whether it hides whole words.
+        static: Whether each row has ten masks for good, as BERT's, instead of a new one at every pass.
         seed: Of weights, batches and what is hidden.
         resume: There must be something to go on with.
         on_layout: Told every setting and how it was derived, before the first step; not called for a look-up.
@@ -173,6 +176,7 @@ def pretrain(
         learning_rate=learning_rate,
         mask_rate=mask_rate,
         whole_word=whole_word,
+        static=static,
         seed=seed,
     )
     _check_masking(asked)
@@ -276,7 +280,8 @@ def _objective(family: Family, architecture: str, objective: str | None) -> str:
 
 def _check_masking(asked: Asked) -> None:
     """Refuses options that would have no effect."""
-    option = "--mask-rate" if asked.mask_rate is not None else "--whole-word" if asked.whole_word else None
+    given = {"--mask-rate": asked.mask_rate, "--whole-word": asked.whole_word, "--static": asked.static}
+    option = next((name for name, value in given.items() if value), None)
     if option and asked.objective not in _MASKED:
         raise BadInput("stages.not_masked", place=option, objective=asked.objective)
 
@@ -387,12 +392,14 @@ def _train(
     from escalade.train import pretraining
 
     options: dict[str, Any] = {} if asked.mask_rate is None else {"rate": asked.mask_rate}
+    options |= {"whole_word": True} if asked.whole_word else {}
+    options |= {"dynamic": False} if asked.static else {}
     wanted = pretraining.Pretraining(
         family=asked.family,
         architecture=asked.architecture,
         size=asked.size or "",
         objective=asked.objective,
-        options=options | ({"whole_word": True} if asked.whole_word else {}),
+        options=options,
         length=pretraining.Length(asked.length, asked.amount),  # type: ignore[arg-type]
         vocabulary=asked.vocabulary,
         context=asked.context,

@@ -174,7 +174,7 @@ def row_of(work: Work, objective: Any, record: Record, masked: bool = False) -> 
     seed = seed_of(0, 0, row.id)
     if work.objective == "span":
         source, target = objective.corrupt(row.ids, seed)
-        return {"ids": source, "labels": target}
+        return {"ids": [int(i) for i in source], "labels": [int(i) for i in target]}
     if work.objective == "mlm" and masked:
         batch = objective.collate([row], [seed])
         return {"ids": batch["ids"][0].tolist(), "labels": batch["labels"][0].tolist()}

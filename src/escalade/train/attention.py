@@ -17,6 +17,8 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 NAME = "escalade"
+_UNKNOWN = ("softcap", "s_aux")
+"""What some models add to their scores (Gemma 2, gpt-oss): such a model keeps the library's attention."""
 LONGEST = 512
 
 
@@ -50,6 +52,8 @@ def attend(
     Returns:
         (rows, tokens, heads, width of a head), and no weights.
     """
+    if any(more.get(name) is not None for name in _UNKNOWN):
+        raise ValueError(f"attention with {', '.join(_UNKNOWN)} is not written out here")
     groups = getattr(module, "num_key_value_groups", 1)
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)

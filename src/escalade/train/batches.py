@@ -15,6 +15,8 @@ from escalade.protocols import Batch, Row
 from escalade.train.packing import Line, lines
 from escalade.train.recipe import Recipe
 
+VERSION = 1
+"""Raised when rows meet in other steps, or are laid out in another way, than before."""
 _WINDOW = 32
 """Batches that are sorted by length together: more saves padding, fewer keeps steps more alike."""
 Step = NDArray[np.int64]
@@ -132,8 +134,13 @@ def micro_batches(rows: Sequence[Row], tokens: int, widest: int | None = None, p
     # By what is read, then by what is written: both are padded to the longest of their own.
     ordered = sorted(rows, key=lambda row: (len(row.ids), len(row.target), row.id))
     most = min(tokens, max(1, sum(row.length for row in rows) // parts)) if parts > 1 else tokens
-    ends = split([row.length for row in ordered], most)
-    return [Micro(ordered[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    made: list[Micro] = []
+    for row in ordered:
+        if made and Micro([*made[-1].rows, row]).worked <= most:
+            made[-1].rows.append(row)
+        else:
+            made.append(Micro([row]))
+    return made
 
 
 def _packed(rows: Sequence[Row], tokens: int, widest: int, parts: int) -> list[Micro]:

@@ -23,6 +23,7 @@ from escalade.errors import BadInput
 
 KEPT = 2
 _MANIFEST = "manifest.json"
+_FILES = ("state.json", "weights.safetensors", "best.safetensors", "optimizer.safetensors")
 _CHUNK = 1 << 20
 Tensors = dict[str, Tensor]
 
@@ -62,18 +63,25 @@ def save(work: Path, step: int, checkpoint: Checkpoint) -> Path:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise BadInput("train.no_checkpoint_room", place=work, problem=error) from error
-    for old in (*_folders(work)[KEPT:], *work.glob(".step-*.tmp")):
-        shutil.rmtree(old, ignore_errors=True)
+    # What stands at later steps is damaged or of another run: this run has not been there yet.
+    before = [other for other in _folders(work) if other.name < folder.name][: KEPT - 1]
+    for old in (*_folders(work), *work.glob(".step-*.tmp")):
+        if old != folder and old not in before:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
-def newest(work: Path, on_fault: Callable[[Path, str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole; ``on_fault`` hears of each that is not, and why."""
+def newest(work: Path, run: str, on_fault: Callable[[Path, str], None]) -> Checkpoint | None:
+    """The newest checkpoint of a run that is whole; ``on_fault`` hears of each that is not, and why."""
     for folder in _folders(work):
         fault = fault_of(folder)
         if fault is None:
+            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            if state.get("run") != run:
+                on_fault(folder, "another run")
+                continue
             return Checkpoint(
-                state=json.loads((folder / "state.json").read_text(encoding="utf-8")),
+                state=state,
                 weights=load_file(folder / "weights.safetensors"),
                 best=load_file(folder / "best.safetensors"),
                 optimizer=load_file(folder / "optimizer.safetensors"),
@@ -86,8 +94,8 @@ def fault_of(folder: Path) -> str | None:
     """The first file of a checkpoint that is missing or changed; None where all is as it was written."""
     try:
         said: dict[str, str] = dict(json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
-        files = {name: folder / name for name in said}
-        return next((n for n, path in files.items() if not path.is_file() or _digest(path) != said[n]), None)
+        files = {name: folder / name for name in {*said, *_FILES}}
+        return next((n for n, path in files.items() if not path.is_file() or _digest(path) != said.get(n)), None)
     except (OSError, ValueError, TypeError):
         return _MANIFEST
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 
 from escalade.errors import BadInput, EscaladeError, Interrupted, OutOfTime
@@ -45,8 +47,8 @@ class _Position:
     tokens: int = 0
     spent: float = 0.0
     """Seconds of training so far."""
-    begun: float | None = None
-    """Seconds after which the schedule's clock started: the first step may have compiled."""
+    starting: float = 0.0
+    """Those of the first step of each process, which may have compiled: they are no time of the schedule."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
     best_step: int = 0
@@ -124,11 +126,14 @@ class _Run:
         self.rows, self.held = self._encoded(records, "rows"), self._encoded(validation, "held")
         if not len(self.rows):
             raise BadInput("train.nothing_to_learn", place=type(objective).__name__, rows=len(self.rows.empty))
+        self.objective_settings = store.settings_of(objective)
         self.optimizer = optim.adamw(self.parameters, recipe)
         self.best: dict[str, Tensor] = {}
         self.at = _Position(micro_tokens=recipe.micro_tokens)
         self.seconds = 0.0
         """Moving average of a step's time."""
+        self.warm = False
+        """Whether this process has taken a step."""
         self.per_token = self.ceiling = 0.0
         for role, model in models.items():
             if role != "policy":
@@ -146,11 +151,16 @@ class _Run:
         return rows
 
     def identity(self) -> str:
-        """What a checkpoint must belong to: recipe, rows, objective, and the shapes of what trains."""
+        """What a checkpoint must belong to: recipe, rows, objective, models, and versions.
+
+        Of what trains the checkpoint holds the weights; of what does not, a sum of each weight tells it from another.
+        """
         recipe = {k: v for k, v in asdict(self.recipe).items() if k != "checkpoint_seconds"}
-        shapes = {name: [*parameter.shape] for name, parameter in self.parameters.items()}
         rows = [self.rows.digest, self.held.digest]
-        return digest_of([recipe, rows, type(self.objective).__name__, shapes, torch.__version__])
+        models = {role: _described(model, self.parameters if role == "policy" else {}) for role, model in
+                  self.models.items()}  # fmt: skip
+        versions = [torch.__version__, transformers.__version__, batches.VERSION]
+        return digest_of([recipe, rows, self.objective_settings, models, versions])
 
     def resume(self) -> None:
         """Takes up the newest whole checkpoint of this run, or decides what a new one computes with."""
@@ -158,18 +168,16 @@ class _Run:
         def on_fault(folder: Path, file: str) -> None:
             self.tell({"event": "checkpoint_passed_over", "checkpoint": folder.name, "file": file})
 
-        of_run = self.identity()
-        self.of_run = of_run
-        found = self.world.told(checkpoint.newest(self.work, on_fault) if self.world.leads else None)
-        if found is not None and found.state.pop("run") != of_run:
-            self.tell({"event": "checkpoint_passed_over", "checkpoint": "all", "file": "another run"})
-            found = None
+        self.of_run = self.identity()
+        found = self.world.told(checkpoint.newest(self.work, self.of_run, on_fault) if self.world.leads else None)
         if found is None:
             self.kernels = self._decided()
             self.at.kernels = self.kernels.chosen()
             self._plan()
             return
+        found.state.pop("run")
         self.at = _Position(**found.state)
+        self._measure_work()
         self.at.losses = [(step, loss) for step, loss in self.at.losses]
         self.at.validation = [(step, loss) for step, loss in self.at.validation]
         self.kernels = Kernels(**self.at.kernels, why={})
@@ -188,7 +196,7 @@ class _Run:
         seconds = self._forecast_seconds(packed)
         compiled, why = kernels.compiles(self.policy, self.device.type, seconds, self.recipe.compiled)
         reasons = {"bf16": why_bf16, "packed": why_packed, "lean": why_lean, "compiled": why}
-        chosen = Kernels(bf16, compiled, packed, lean, self.recipe.recompute, reasons)
+        chosen = self.world.told(Kernels(bf16, compiled, packed, lean, self.recipe.recompute, reasons))
         self.tell({"event": "kernels", **chosen.chosen(), "why": reasons})
         return chosen
 
@@ -246,8 +254,10 @@ class _Run:
             self._step(epoch, [self.rows[int(place)] for place in places])
             self.at.epoch, self.at.taken = epoch, taken
             now = time.monotonic()
-            self.at.spent, clock = self.world.told(self.at.spent + now - clock), now
-            self.at.begun = self.at.spent if self.at.begun is None else self.at.begun
+            took = self.world.told(now - clock)
+            self.at.spent, clock = self.at.spent + took, now
+            if not self.warm:
+                self.at.starting, self.warm = self.at.starting + took, True
             last = self._is_last()
             if self._validation_is_due(last):
                 self._validate()
@@ -256,6 +266,9 @@ class _Run:
             if reason or self.at.finished or self._checkpoint_is_due(saved):
                 self._save()
                 saved = time.monotonic()
+            if reason:
+                # Nobody leaves before the checkpoint is written: torchrun ends all when one does.
+                self.world.told(None)
             if reason:
                 raise self._stopped(reason)
 
@@ -268,9 +281,10 @@ class _Run:
         """The learning rate of a step; by the clock, where that decides how long the run is."""
         if self.recipe.seconds is None:
             return optim.rate(self.recipe, step, self.steps or 1)
-        begun = self.at.begun or 0.0
-        share = (self.at.spent - begun + self.seconds) / max(self.recipe.seconds - begun, 1e-9)
-        return optim.rate(self.recipe, max(1, min(_CLOCK, round(_CLOCK * share))), _CLOCK)
+        starting = self.at.starting
+        share = (self.at.spent - starting + self.seconds) / max(self.recipe.seconds - starting, 1e-9)
+        rate = optim.rate(self.recipe, max(1, min(_CLOCK, round(_CLOCK * share))), _CLOCK)
+        return self.world.told(rate)
 
     def _step(self, epoch: int, rows: Sequence[Row]) -> None:
         """One step, its micro-batches halved until they fit into memory."""
@@ -294,8 +308,17 @@ class _Run:
         """The loss of a step whose gradient is there; None where it has to be tried again in another way."""
         loss = None
         failed = False
+        made: list[Batch] | None = None
         try:
-            loss = self._gradient(epoch, step, micro)
+            made = [self._collated(part, epoch) for part in self.world.share(micro)]
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+        if self.world.any(made is None):
+            self._make_smaller(micro)
+            return None
+        try:
+            loss = self._gradient(step, made or [])
         except (RuntimeError, MemoryError) as error:
             failed = compiling.is_failure(error)
             if failed and self.kernels.compiled:
@@ -308,13 +331,12 @@ class _Run:
             return None
         return None if self.world.any(failed) or loss is None else self._finished(loss, step, micro)
 
-    def _gradient(self, epoch: int, step: int, micro: Sequence[Micro]) -> float:
+    def _gradient(self, step: int, made: Sequence[Batch]) -> float:
         """The step's gradient in the parameters; returns this process's part of the loss."""
         self.policy.train()
         self.optimizer.zero_grad(set_to_none=True)
         # Dropout depends on the step alone, so that a resumed run drops what the undisturbed one would have.
         torch.manual_seed(batches.seed_of(self.recipe.seed, "dropout", step))
-        made = [self._collated(part, epoch) for part in self.world.share(micro)]
         return accumulate(
             self.objective, self.models, made, f"step {step}", bf16=self.kernels.bf16, total=self.world.total
         )
@@ -422,7 +444,8 @@ class _Run:
         return self.at.step + round(left / max(self.seconds, 1e-9)) if self.seconds else self.at.step
 
     def _tell_step(self, loss: float, rate: float, tokens: int, micro: Sequence[Micro], seconds: float) -> None:
-        self.seconds = seconds if not self.seconds else _MOVING * self.seconds + (1 - _MOVING) * seconds
+        if self.warm:
+            self.seconds = seconds if not self.seconds else _MOVING * self.seconds + (1 - _MOVING) * seconds
         steps = self._steps_about()
         speed = tokens / max(seconds, 1e-9)
         self.tell(
@@ -437,7 +460,7 @@ class _Run:
                 "padding": batches.padded_share(micro),
                 "memory": memory.used(self.device),
                 "ceiling": speed * self.per_token / self.ceiling if self.ceiling else None,
-                "seconds_left": self.seconds * (steps - self.at.step),
+                "seconds_left": (self.seconds or seconds) * (steps - self.at.step),
             }
         )
 
@@ -463,6 +486,15 @@ class _Run:
             trainable=sum(parameter.numel() for parameter in self.parameters.values()),
             kernels=dict(self.at.kernels),
         )
+
+
+def _described(model: Any, trained: Mapping[str, Any]) -> list[Any]:
+    """A model's configuration, the shapes of what trains, and a sum of every weight that does not."""
+    config = model.config.to_dict() if hasattr(model, "config") else {}
+    kept = {k: v for k, v in config.items() if not k.startswith("_") and k != "name_or_path"}
+    shapes = {name: [*parameter.shape] for name, parameter in trained.items()}
+    frozen = {name: float(p.detach().double().sum()) for name, p in model.named_parameters() if name not in trained}
+    return [type(model).__name__, json.dumps(kept, sort_keys=True, default=str), shapes, frozen]
 
 
 def _out_of_memory(error: BaseException) -> bool:

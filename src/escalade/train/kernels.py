@@ -20,6 +20,7 @@ from escalade.catalogue.hardware import processor
 from escalade.protocols import Batch, Objective, Row
 from escalade.train import compiling, packing
 from escalade.train.batches import Micro, micro_batches
+from escalade.train.losses import model_inputs
 from escalade.train.precision import bf16_pays
 
 COMPILE_FROM = 180.0
@@ -57,7 +58,8 @@ def packs(
     if not packing.packable(batch) or not hasattr(objective, "pad"):
         return False, "train.packs_not_objective"
     policy = models["policy"]
-    widest = packing.widest_of(max(row.length for row in rows))
+    lengths = getattr(rows, "lengths", None)
+    widest = packing.widest_of(max(row.length for row in rows) if lengths is None else int(lengths.max()))
     parts = micro_batches(some, 1 << 30, widest)
     try:
         with _reading(policy):
@@ -66,9 +68,25 @@ def packs(
             seeds = {row.id: i for i, row in enumerate(some)}
             laid = [packed_batch(objective, part, [seeds[row.id] for row in part.rows]) for part in parts]
             together = _loss(objective, models, laid)
+            apart = all(_apart(policy, batch) for batch in laid)
     except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
         return False, "train.packs_not_model"
-    return (True, "train.packs") if _same(alone, together) else (False, "train.packs_not_model")
+    return (True, "train.packs") if apart and _same(alone, together) else (False, "train.packs_not_model")
+
+
+def _apart(policy: Any, batch: Batch) -> bool:
+    """Whether what stands in a line's first row changes nothing of what the model says of the others.
+
+    The loss alone would not tell: that of an untrained model hardly depends on what it reads.
+    """
+    device = next(policy.parameters()).device
+    moved = {name: part.to(device) if torch.is_tensor(part) else part for name, part in batch.items()}
+    first = moved["segments"] == 1
+    largest = int(moved["ids"].max())
+    changed = {**moved, "ids": torch.where(first, largest - moved["ids"], moved["ids"])}
+    one, two = (policy(**model_inputs(policy, some)).logits for some in (moved, changed))
+    others = moved["segments"] > 1
+    return bool((one[others] == two[others]).all()) and not bool((one[first] == two[first]).all())
 
 
 def packed_batch(objective: Any, part: Micro, seeds: Sequence[int]) -> Batch:

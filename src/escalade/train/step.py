@@ -49,6 +49,9 @@ def accumulate(
         BadInput: A term is not a finite number; the rows are named where the batch tells them.
     """
     counts = _everywhere(objective, summed(objective.counts(batch) for batch in batches), total)
+    if not any(counts.values()):
+        names = [name for batch in batches for name in batch.get("names", ())]
+        raise BadInput("train.nothing_in_step", place=place, rows=_few(names))
     loss = 0.0
     for batch in batches:
         with autocast(batch["ids"].device, bf16):
@@ -70,14 +73,19 @@ def mean_loss(
     """The loss over many batches, the policy in eval mode: terms are summed over all before they are divided."""
     counts: dict[str, int] = {}
     sums = dict.fromkeys(objective.weights, 0.0)
+    names: list[str] = []
     models["policy"].eval()
     for batch in batches:
+        names += batch.get("names", ())
         counts = summed((counts, objective.counts(batch)))
         with autocast(batch["ids"].device, bf16):
             for term, part in objective.totals(models, batch).items():
                 sums[term] += float(part)
     counts = _everywhere(objective, counts, total)
     whole = dict(zip(sums, total([*sums.values()]), strict=True))
+    for term, value in whole.items():
+        if not math.isfinite(value):
+            raise not_finite(term, {"names": names}, "validation")
     return math.fsum(objective.weights[term] * part / max(1, counts[term]) for term, part in whole.items())
 
 
@@ -104,6 +112,9 @@ def autocast(device: Any, bf16: bool) -> AbstractContextManager[Any]:
 
 def not_finite(term: str, batch: Batch, place: object) -> BadInput:
     """The error for a loss or gradient that is no number, with the rows it came from."""
-    names = list(batch.get("names", ()))
-    shown = ", ".join(names[:_NAMED]) + (f", ... ({len(names)})" if len(names) > _NAMED else "")
-    return BadInput("train.not_finite", place=place, term=term, rows=shown)
+    return BadInput("train.not_finite", place=place, term=term, rows=_few(list(batch.get("names", ()))))
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names, and how many there are where these are not all."""
+    return ", ".join(names[:_NAMED]) + (f", ... ({len(names)})" if len(names) > _NAMED else "")

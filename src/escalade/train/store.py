@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _CHUNK = 256
 """Records that one thread encodes at a time."""
 _FIELDS = ("ids", "roles", "target")
 _MANIFEST = "manifest.json"
+_NOT_SETTINGS = ("tokenizer", "cut")
 _IN_MEMORY = 1 << 22
 """Up to so many numbers the rows are kept in memory too: 16 MiB."""
 
@@ -125,8 +127,8 @@ class _Writer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = {name: open(folder / f"{name}.bin", "wb") for name in (*_FIELDS, "names")}
-        self.ends: dict[str, list[int]] = {name: [0] for name in self.files}
-        self.groups: list[int] = []
+        self.ends = {name: array("q", [0]) for name in self.files}
+        self.groups = array("q")
         self.empty: list[str] = []
         self.hash = blake2b(digest_size=16)
 
@@ -170,13 +172,34 @@ def _origin(objective: Objective, records: Iterable[Record]) -> str | None:
         return None
     running = blake2b(digest_size=16)
     tokenizer = getattr(objective, "tokenizer", None)
-    plain = {k: v for k, v in vars(objective).items() if isinstance(v, str | int | float | bool | tuple | dict)}
-    running.update(repr((type(objective).__name__, sorted(plain.items()))).encode())
+    running.update(settings_of(objective).encode())
     backend = getattr(tokenizer, "backend_tokenizer", None)
     running.update(backend.to_str().encode() if backend is not None else repr(tokenizer).encode())
     for record in (said,) if said is not None else records:
         running.update(repr(record).encode())
     return running.hexdigest()
+
+
+def settings_of(thing: object) -> str:
+    """An objective's settings as text: all its attributes but tokenizer and the list of what it cut, deeply."""
+    return repr(_plain(thing))
+
+
+def _plain(thing: Any) -> Any:
+    match thing:
+        case np.ndarray():
+            return blake2b(thing.tobytes(), digest_size=8).hexdigest()
+        case dict():
+            return sorted((repr(_plain(key)), repr(_plain(value))) for key, value in thing.items())
+        case set() | frozenset():
+            return sorted(repr(_plain(one)) for one in thing)
+        case list() | tuple():
+            return [_plain(one) for one in thing]
+        case str() | int() | float() | bytes() | None:
+            return thing
+    own = {name: _plain(value) for name, value in getattr(thing, "__dict__", {}).items() if name not in _NOT_SETTINGS}
+    ours = any(kind.__module__.startswith("escalade") for kind in type(thing).__mro__)
+    return [type(thing).__qualname__, sorted(own.items(), key=lambda pair: pair[0]) if ours else []]
 
 
 def _found(folder: Path, origin: str) -> Rows | None:

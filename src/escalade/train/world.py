@@ -45,9 +45,14 @@ class World:
         """Every parameter's gradient becomes the sum over all processes."""
         if self.size == 1:
             return
+        every = list(parameters)
+        # What no process used has no gradient anywhere, as in one process: a gradient of zero would let it decay.
+        used = self.total([float(parameter.grad is not None) for parameter in every])
         with torch.no_grad():
             grads = []
-            for parameter in parameters:
+            for parameter, count in zip(every, used, strict=True):
+                if not count:
+                    continue
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 grads.append(parameter.grad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ def lengths_of(count: int, seed: int = 0) -> np.ndarray:
     return np.array([draw.randint(1, 60) for _ in range(count)])
 
 
-def rows(lengths: list[int]) -> list[Row]:
-    return [Row(f"train:{i}", (1,) * length) for i, length in enumerate(lengths)]
+def rows(lengths: list[int], targets: list[int] | None = None) -> list[Row]:
+    written = targets or [0] * len(lengths)
+    return [Row(f"train:{i}", (1,) * n, target=(2,) * m) for i, (n, m) in enumerate(zip(lengths, written, strict=True))]
 
 
 @settings(deadline=None, max_examples=40)
@@ -99,6 +101,14 @@ def test_micro_batches_hold_every_row_and_keep_within_their_tokens(
         assert alone or part.worked <= tokens
         assert part.worked >= sum(row.length for row in part.rows)
     assert 0 <= padded_share(made) < 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(1, 100)), min_size=1, max_size=30), st.integers(1, 900))
+def test_what_is_read_and_what_is_written_keep_within_the_tokens_together(pairs: list[Any], tokens: int) -> None:
+    made = micro_batches(rows([n for n, _ in pairs], [m for _, m in pairs]), tokens)
+    assert sum(len(part.rows) for part in made) == len(pairs)
+    assert all(len(part.rows) == 1 or part.worked <= tokens for part in made)
 
 
 def test_a_step_is_split_for_as_many_processes_as_there_are() -> None:

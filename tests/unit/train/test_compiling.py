@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from escalade.errors import Interrupted
 from escalade.models import presets
@@ -64,6 +64,22 @@ def test_attention_with_shared_keys_and_dropout() -> None:
         assert torch.allclose(model(ids).logits, wanted, atol=1e-5)
         model.train()
         assert not torch.allclose(model(ids).logits, wanted, atol=1e-3)
+
+
+def test_attention_that_does_more_stays_the_librarys() -> None:
+    """Gemma 2 caps its scores: written out here that would be lost, without a word."""
+    config = Gemma2Config(
+        vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
+        intermediate_size=32, attn_implementation="eager",
+    )  # fmt: skip
+    model = Gemma2ForCausalLM(config).eval()
+    before = compiling.attention_of(model)
+    _, llama = made(*CASES[0])
+    with compiling.prepared():
+        compiling.compile_layers(model, written_out=True)
+        compiling.compile_layers(llama, written_out=True)
+    assert compiling.attention_of(model) == before
+    assert compiling.attention_of(llama) == attention.NAME
 
 
 @pytest.mark.slow

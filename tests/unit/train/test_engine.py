@@ -225,7 +225,101 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, damage: Ca
 def test_checkpoints_of_another_run_are_not_taken_up(tmp_path: Path) -> None:
     half_done(tmp_path)
     _, _, events = train(tmp_path, replace(RECIPE, seed=9))
-    assert [e["event"] for e in events[2:4]] == ["checkpoint_passed_over", "kernels"]
+    assert [e["event"] for e in events[2:5]] == ["checkpoint_passed_over", "checkpoint_passed_over", "kernels"]
+    assert {e["file"] for e in events[2:4]} == {"another run"}
+
+
+def test_checkpoints_of_another_run_do_not_push_out_ones_own(tmp_path: Path) -> None:
+    """The other run went further, so its checkpoints bear higher numbers; the new one goes on where it stopped."""
+    half_done(tmp_path, steps=5)
+    other = replace(RECIPE, seed=9)
+    left = iter([None, None, "signal"])
+    with pytest.raises(Interrupted):
+        train(tmp_path, other, should_stop=lambda: next(left))
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000002", "step-00000003"]
+    _, _, events = train(tmp_path, other)
+    assert [e["step"] for e in events if e["event"] == "resumed"] == [3]
+
+
+@pytest.mark.parametrize("change", ["objective", "frozen", "config"])
+def test_a_checkpoint_of_another_lesson_is_not_taken_up(tmp_path: Path, change: str) -> None:
+    def run(changed: bool, stop: bool) -> Events:
+        policy = model()
+        policy.model.embed_tokens.requires_grad_(False)
+        objective = Sft(TOKENIZER, "decoder", 48)
+        if changed and change == "objective":
+            objective.extra = 0.5  # type: ignore[attr-defined]
+        if changed and change == "frozen":
+            policy.model.embed_tokens.weight.data[0, 0] += 1
+        if changed and change == "config":
+            policy.config.attention_dropout = 0.3
+        events: Events = []
+        try:
+            fit(
+                objective,
+                {"policy": policy},
+                ROWS,
+                HELD,
+                RECIPE,
+                work=tmp_path,
+                on_event=events.append,
+                should_stop=lambda: "signal" if stop else None,
+            )
+        except Interrupted:
+            assert stop
+        return events
+
+    run(changed=False, stop=True)
+    assert [e["event"] for e in run(changed=True, stop=True)].count("resumed") == 0
+    run(changed=True, stop=True)
+
+
+def test_a_validation_that_is_no_number_is_an_error(tmp_path: Path) -> None:
+    class Blind(Sft):
+        def totals(self, models: Any, batch: Any) -> dict[str, Tensor]:
+            made = super().totals(models, batch)
+            held = any(name.startswith("validation") for name in batch.get("names", ()))
+            return {"token": made["token"] * (math.nan if held else 1)}
+
+    with pytest.raises(BadInput) as error:
+        train(tmp_path, objective=Blind(TOKENIZER, "decoder", 48))
+    assert error.value.key == "train.not_finite" and error.value.place == "validation"
+
+
+class Nothing(Sft):
+    """No label of any row is learnt."""
+
+    def collate(self, rows: Any, seeds: Any) -> Any:
+        batch = super().collate(rows, seeds)
+        return {**batch, "labels": torch.full_like(batch["labels"], -100)}
+
+
+def test_a_step_that_teaches_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as error:
+        train(tmp_path, objective=Nothing(TOKENIZER, "decoder", 48))
+    assert error.value.key == "train.nothing_in_step" and "train:" in error.value.facts["rows"]
+
+
+class Slow(Sft):
+    """The first step takes a second, as one that compiles."""
+
+    steps = 0
+
+    def totals(self, models: Any, batch: Any) -> dict[str, Tensor]:
+        if torch.is_grad_enabled():
+            Slow.steps += 1
+            if Slow.steps == 1:
+                time.sleep(1.0)
+        return super().totals(models, batch)
+
+
+def test_a_slow_first_step_takes_nothing_of_the_warm_up(tmp_path: Path) -> None:
+    Slow.steps = 0
+    recipe = replace(RECIPE, epochs=None, seconds=2.5, schedule="wsd", warmup=0.5, checkpoint_seconds=1e9)
+    _, _, events = train(tmp_path, recipe, objective=Slow(TOKENIZER, "decoder", 48), held=[])
+    rates = [e["lr"] for e in events if e["event"] == "step"]
+    assert max(rates[:4]) < 0.2 * recipe.learning_rate and max(rates) > 0.9 * recipe.learning_rate
+    assert rates[: len(rates) // 3] == sorted(rates[: len(rates) // 3])
 
 
 def test_what_a_kill_left_half_written_does_not_matter(tmp_path: Path) -> None:

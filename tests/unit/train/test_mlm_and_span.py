@@ -242,7 +242,7 @@ def test_source_and_target_together_are_the_text(length: int, seed: int) -> None
     assert restored == ids
     assert list(spans) == sentinels[: len(spans)]
     assert source[0] == ids[0] and all(spans.values())
-    assert sum(map(len, spans.values())), len(spans) == sizes(length)
+    assert (sum(map(len, spans.values())), len(spans)) == sizes(length)
 
 
 def test_spans_fall_everywhere_alike() -> None:

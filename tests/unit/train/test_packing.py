@@ -121,6 +121,22 @@ def test_no_row_sees_another() -> None:
     assert torch.equal(one[others], two[others]) and not torch.equal(one, two)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_see_each_other_are_found_out_even_untrained(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of an untrained model hardly depends on what it reads, so the loss alone would not tell."""
+    from escalade.train import losses
+
+    def leaking(segments: torch.Tensor, causal: bool, config: Any) -> torch.Tensor:
+        return torch.ones(len(segments), 1, segments.shape[1], segments.shape[1], dtype=torch.bool)
+
+    objective = objective_of("encoder")
+    rows = rows_of(objective)
+    model = presets.create(presets.preset("encoder", "50K", len(objective.tokenizer), 128), seed)
+    assert kernels.packs(objective, {"policy": model}, rows, None) == (True, "train.packs")
+    monkeypatch.setattr(losses, "_apart", leaking)
+    assert kernels.packs(objective, {"policy": model}, rows, None) == (False, "train.packs_not_model")
+
+
 def roberta(vocabulary: int) -> Any:
     config = RobertaConfig(
         vocab_size=vocabulary, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,

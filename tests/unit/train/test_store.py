@@ -17,6 +17,7 @@ from escalade.protocols import Row
 from escalade.records import Record, Text
 from escalade.train import store
 from escalade.train.objectives.clm import Clm
+from escalade.train.objectives.mlm import Mlm
 
 TOKENIZER = train_tokenizer(["red green blue 天气 cold"] * 3, "decoder", 300)
 RECORDS: list[Record] = [Text(f"text:{i}", "red 天气 blue "[: i % 13] * (1 + i % 3)) for i in range(700)]
@@ -71,6 +72,15 @@ def test_the_same_records_are_not_encoded_again(objective: Counting, tmp_path: P
     assert Counting.encodes == 2 * len(RECORDS) - 1 and other.digest != first.digest
     longer = store.encoded(Counting(TOKENIZER, 30), RECORDS[:-1], tmp_path / "rows")
     assert Counting.encodes == 3 * len(RECORDS) - 2 and longer.digest != other.digest
+
+
+def test_an_option_of_the_objective_is_part_of_what_rows_are(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["red green blue 天气 cold"] * 3, "encoder", 300)
+    plain = store.encoded(Mlm(tokenizer, 40), RECORDS[:50], tmp_path / "rows")
+    words = store.encoded(Mlm(tokenizer, 40, whole_word=True), RECORDS[:50], tmp_path / "rows")
+    assert words.digest != plain.digest
+    assert store.settings_of(Mlm(tokenizer, 40)) == store.settings_of(Mlm(tokenizer, 40))
+    assert store.settings_of(Mlm(tokenizer, 40)) != store.settings_of(Mlm(tokenizer, 40, rate=0.5))
 
 
 class Streamed:
@@ -131,6 +141,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
+@pytest.mark.slow
 def test_rows_larger_than_the_memory_they_take(tmp_path: Path) -> None:
     """24 million tokens with their roles are 192 MB on disk and would be some 400 MB as rows in memory."""
     environment: dict[str, Any] = {**os.environ, "PYTHONWARNINGS": "ignore"}

@@ -53,10 +53,9 @@ class Dpo(Sft):
             raise BadInput("train.wrong_record", place=record.id, given=type(record).__name__, wanted="Preference")
         if record.chosen == record.rejected:
             return None
-        before = len(self.cut)
+        # A record both of whose answers are cut is noted twice; who counts them counts ids.
         chosen = super().encode(Pair(record.id, record.prompt, record.chosen))
         rejected = super().encode(Pair(record.id, record.prompt, record.rejected))
-        del self.cut[before + 1 :]
         if chosen is None or rejected is None:
             return None
         return Row(record.id, chosen.ids + rejected.ids, chosen.roles + rejected.roles, group=len(chosen.ids))

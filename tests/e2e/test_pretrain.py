@@ -19,9 +19,13 @@ from transformers import (
     AutoModelForPreTraining,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
 )
 
 from escalade.errors import Interrupted
+from escalade.models.save import save_model
+from escalade.models.tokenizers import train_tokenizer
 from escalade.stages import pretrain as stage
 from escalade.stages.workspace import open_workspace
 
@@ -258,6 +262,43 @@ def test_thirty_megabytes_are_pretrained_on_in_bounded_memory(tmp_path: Path) ->
     small, large = map(int, done.stdout.split())
     # The file has 30 MB and some 7 million tokens, which would take 300 MB as Python's numbers.
     assert large - small < 200_000
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--minutes", "inf"), "--minutes"),
+        (("--tokens", "nan"), "--tokens"),
+        (("--epochs", "inf"), "--epochs"),
+        (("--learning-rate", "nan"), "learning rate"),
+        (("--learning-rate", "inf"), "--learning-rate"),
+        (("--vocabulary", "99999999999999999999"), "--vocabulary"),
+        (("--batch-tokens", 8, "--steps", 2, "--context", 64), "fewer tokens than a row"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    call: Call, text: Path, tmp_path: Path, options: tuple[Any, ...], said: str
+) -> None:
+    answer = call(
+        "pretrain", "--family", "decoder", "--text", text, "--size", "0.05M", *options, "--out", tmp_path / "b"
+    )
+    assert answer.code == 2 and said in answer.err, answer.err
+    assert not (tmp_path / "b").exists()
+
+
+def test_sentence_pairs_need_a_network_with_a_head_for_them(call: Call, text: Path, tmp_path: Path) -> None:
+    asked = ("--architecture", "modernbert", "--objective", "mlm+nsp", "--text", text, "--out", tmp_path / "b")
+    answer = call("pretrain", *asked)
+    assert answer.code == 2 and "modernbert" in answer.err and "mlm+nsp" in answer.err
+
+
+def test_a_base_of_an_architecture_without_a_preset_is_gone_on_from(call: Call, text: Path, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer([text.read_text()], "decoder", 400)
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, n_positions=64,
+                        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)  # fmt: skip
+    save_model(GPT2LMHeadModel(config), tokenizer, tmp_path / "gpt2")
+    made(call, "--base", tmp_path / "gpt2", "--text", text, "--steps", 2, "--out", tmp_path / "further")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "further").config.model_type == "gpt2"
 
 
 # -- several processes ------------------------------------------------------------------------------------------------

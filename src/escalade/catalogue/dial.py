@@ -179,12 +179,13 @@ def forecast_seconds(network: Network, flops: float, tokens: float, batch: int) 
     return tokens * seconds_per_token(network, flops) + _STEP_SECONDS * tokens / batch
 
 
-def tokens_in(network: Network, flops: float, seconds: float) -> float:
-    """Tokens that fit into a time, by the processor's card."""
+def tokens_in(network: Network, flops: float, seconds: float, batch: int | None = None) -> float:
+    """Tokens that fit into a time, by the processor's card; with the batch that suits them where none is given."""
     tokens = seconds / seconds_per_token(network, flops)
     for _ in range(20):
         # The batch depends on the tokens, and what a step takes by itself on the batch.
-        tokens = seconds / (seconds_per_token(network, flops) + _STEP_SECONDS / batch_tokens(tokens, network.context))
+        a_step = batch or batch_tokens(tokens, network.context)
+        tokens = seconds / (seconds_per_token(network, flops) + _STEP_SECONDS / a_step)
     return tokens
 
 

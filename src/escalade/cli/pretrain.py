@@ -48,15 +48,15 @@ _OBJECTIVES = tuple(name for names in stage.OBJECTIVES.values() for name in name
 @click.option("--text", "texts", multiple=True, required=True, help="help.pretrain_text")
 @click.option("--validation", help="help.pretrain_validation")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="help.pretrain_out")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="help.pretrain_minutes")
-@click.option("--steps", type=click.IntRange(min=1), help="help.pretrain_steps")
-@click.option("--tokens", type=click.FloatRange(min=1), help="help.pretrain_tokens")
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="help.pretrain_epochs")
+@click.option("--minutes", type=click.FloatRange(0, 1e6, min_open=True), help="help.pretrain_minutes")
+@click.option("--steps", type=click.IntRange(1, 10**9), help="help.pretrain_steps")
+@click.option("--tokens", type=click.FloatRange(1, 1e15), help="help.pretrain_tokens")
+@click.option("--epochs", type=click.FloatRange(0, 1e6, min_open=True), help="help.pretrain_epochs")
 @click.option("--tokenizer", help="help.pretrain_tokenizer")
-@click.option("--vocabulary", type=click.IntRange(min=1), help="help.pretrain_vocabulary")
-@click.option("--context", type=click.IntRange(min=8), help="help.pretrain_context")
-@click.option("--batch-tokens", type=click.IntRange(min=1), help="help.pretrain_batch_tokens")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="help.pretrain_learning_rate")
+@click.option("--vocabulary", type=click.IntRange(1, 10**7), help="help.pretrain_vocabulary")
+@click.option("--context", type=click.IntRange(8, 10**6), help="help.pretrain_context")
+@click.option("--batch-tokens", type=click.IntRange(1, 10**9), help="help.pretrain_batch_tokens")
+@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="help.pretrain_learning_rate")
 @click.option("--mask-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="help.pretrain_mask_rate")
 @click.option("--whole-word", is_flag=True, help="help.pretrain_whole_word")
 @click.option("--static", is_flag=True, help="help.pretrain_static")
@@ -79,9 +79,9 @@ def command(texts: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> N
         space.interrupted = stopping.is_set
         if not stage.helps():
             stage.check_free(space, out)
-        sources = [os.path.relpath(text, space.root) for text in texts]
-        if asked["validation"] is not None:
-            asked["validation"] = os.path.relpath(asked["validation"], space.root)
+        sources = [_from_root(text, space.root) for text in texts]
+        for name in ("validation", "base", "tokenizer"):
+            asked[name] = asked[name] and _from_root(asked[name], space.root)
         done = stage.pretrain(space, sources, on_layout=show, **asked)
         if done is None:
             return
@@ -97,6 +97,11 @@ def command(texts: tuple[str, ...], out: Path, as_json: bool, **asked: Any) -> N
     told = base.to_json() | {"validation_loss": _loss(base.validation_loss)}
     console.print_text(messages.text("cli.pretrained", path=out, **told))
     console.print_text(messages.text("cli.pretrained_picture", path=picture))
+
+
+def _from_root(name: str, root: Path) -> str:
+    """A file's or folder's name as it is from the folder of the ledger; any other name (a hub's, a kind's) as it is."""
+    return os.path.relpath(name, root) if Path(name).exists() else name
 
 
 def _loss(value: float | None) -> str:

@@ -43,6 +43,8 @@ OBJECTIVES: dict[Family, tuple[str, ...]] = {
 """Objectives per family, the usual one first."""
 _USUAL = {"bart": "denoise"}
 """The objective of architectures that are pretrained otherwise than is usual in their family."""
+_SENTENCES = ("bert",)
+"""Architectures with a head for next-sentence prediction."""
 _MASKED = ("mlm", "mlm+nsp")
 _SMALLEST = 1e4
 
@@ -151,6 +153,8 @@ def pretrain(
     Raises:
         BadInput: A file cannot be read, there is no text, or what is asked for does not go together.
     """
+    if learning_rate is not None and not 0 < learning_rate <= 1:
+        raise BadInput("stages.rate_not_positive", place=f"--learning-rate {learning_rate:g}")
     length, amount = _length(minutes=minutes, steps=steps, tokens=tokens, epochs=epochs)
     base_folder = _found(space, base, "--base")
     tokenizer_folder = None if tokenizer in (None, *TOKENIZERS) else _found(space, tokenizer, "--tokenizer")
@@ -272,9 +276,12 @@ def _sized(size: str) -> str:
 def _objective(family: Family, architecture: str, objective: str | None) -> str:
     if objective is None:
         return _USUAL.get(architecture, OBJECTIVES[family][0])
-    if objective not in OBJECTIVES[family]:
-        known = ", ".join(OBJECTIVES[family])
-        raise BadInput("stages.objective_unfit", place=f"--objective {objective}", family=family, known=known)
+    unfit = objective == "mlm+nsp" and architecture not in _SENTENCES
+    if objective not in OBJECTIVES[family] or unfit:
+        fit = [name for name in OBJECTIVES[family] if name != "mlm+nsp" or architecture in _SENTENCES]
+        kind = f"{family} ({architecture})"
+        place = f"--objective {objective}"
+        raise BadInput("stages.objective_unfit", place=place, family=kind, known=", ".join(fit))
     return objective
 
 
@@ -390,8 +397,12 @@ def _train(
     on_layout: Callable[[Sequence[Derived]], None],
 ) -> Trained:
     from escalade.train import pretraining
+    from escalade.train.objectives.mlm import RATES
 
-    options: dict[str, Any] = {} if asked.mask_rate is None else {"rate": asked.mask_rate}
+    rate = asked.mask_rate
+    if rate is None and asked.objective == "mlm" and asked.base is None:
+        rate = RATES.get(asked.architecture)
+    options: dict[str, Any] = {} if rate is None else {"rate": rate}
     options |= {"whole_word": True} if asked.whole_word else {}
     options |= {"dynamic": False} if asked.static else {}
     wanted = pretraining.Pretraining(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from escalade.catalogue import dial
 from escalade.catalogue.dial import Derived, Network
+from escalade.errors import BadInput
 from escalade.values import Setting
 
 if TYPE_CHECKING:
@@ -57,8 +58,14 @@ def laid_out(
         text_tokens: Of the text, once.
         pieces: The text is cut into.
         base: The network's configuration.
+
+    Raises:
+        BadInput: A step is to have fewer tokens than a row.
     """
     amount = _tokens(wanted, network, machine, text_tokens)
+    if wanted.batch is not None and wanted.batch < network.context:
+        place = f"--batch-tokens {wanted.batch}"
+        raise BadInput("stages.batch_below_context", place=place, context=network.context)
     batch = wanted.batch or dial.batch_tokens(amount.value, network.context)
     steps = round(wanted.length.amount) if wanted.length.kind == "steps" else max(1, round(amount.value / batch))
     continued = wanted.base is not None
@@ -125,13 +132,14 @@ def _tokens(wanted: Pretraining, network: Network, machine: Machine, text_tokens
     amount = wanted.length.amount
     match wanted.length.kind:
         case "minutes":
-            tokens = round(dial.tokens_in(network, machine.flops, 60 * amount))
+            tokens = round(dial.tokens_in(network, machine.flops, 60 * amount, wanted.batch))
             rate = round(tokens / (60 * amount))
             return _Amount(
                 max(1, tokens), "dial.tokens_minutes", {"minutes": amount, "rate": rate, "processor": machine.processor}
             )
         case "steps":
-            tokens = round(dial.tokens_of_steps(round(amount), network.context))
+            steps = round(amount)
+            tokens = steps * wanted.batch if wanted.batch else round(dial.tokens_of_steps(steps, network.context))
             return _Amount(tokens, "dial.tokens_steps", {"steps": round(amount)})
         case "tokens":
             passes = amount / text_tokens

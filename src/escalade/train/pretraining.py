@@ -23,6 +23,7 @@ from escalade.catalogue.objectives import OBJECTIVES
 from escalade.data.sentences import sentences
 from escalade.errors import BadInput
 from escalade.models.encoding import encode_plain, frame, measured_pieces
+from escalade.models.heads import auto_class, native_head
 from escalade.models.load import load_model, load_tokenizer
 from escalade.models.presets import create, preset
 from escalade.models.save import save_model
@@ -198,11 +199,12 @@ def pretrain(
     module, name = card.path.split(":")
     objective = getattr(importlib.import_module(module), name)(tokenizer, network.context, **wanted.options)
     work.mkdir(parents=True, exist_ok=True)
-    spool, tokens = _cut_to_disk(corpus, tokenizer, network.context, work / "pieces.jsonl")
+    room = _room(objective, tokenizer, network.context)
+    spool, tokens = _cut_to_disk(corpus, tokenizer, room, work / "pieces.jsonl")
     _check_enough(tokens, spool, tokenizer, corpus)
     layout = laid_out(wanted, network, machine, characters, tokens, spool.count, base=config)
     on_layout(layout)
-    rows, held = _rows(corpus, validation, spool, tokenizer, wanted, layout, work)
+    rows, held = _rows(corpus, validation, spool, tokenizer, wanted, layout, work, room)
     model = _model(wanted, _config(wanted, tokenizer, layout.dropout), card.head)
     fitted = fit(
         objective,
@@ -237,10 +239,14 @@ def _counted(corpus: Corpus) -> tuple[int, int]:
     return characters, documents
 
 
-def _cut_to_disk(corpus: Corpus, tokenizer: Any, context: int, path: Path) -> tuple[Spool, int]:
-    """The corpus in pieces that fit the context with the special tokens around them, and the number of their tokens."""
+def _room(objective: Any, tokenizer: Any, context: int) -> int:
+    """Tokens of a piece that fits the context: what the objective says, or all but the special tokens around it."""
     before, after = frame(tokenizer)
-    room = context - max(2, len(before) + len(after))
+    return int(getattr(objective, "room", context - max(2, len(before) + len(after))))
+
+
+def _cut_to_disk(corpus: Corpus, tokenizer: Any, room: int, path: Path) -> tuple[Spool, int]:
+    """The corpus in pieces of at most so many tokens, and the number of their tokens."""
     count = tokens = 0
     digest = blake2b(digest_size=16)
     temporary = path.with_suffix(".tmp")
@@ -285,6 +291,7 @@ def _rows(
     wanted: Pretraining,
     layout: Layout,
     work: Path,
+    room: int,
 ) -> tuple[Iterable[Record], list[Record]]:
     """What is learnt from and what is held out: every so manieth piece, or the validation text."""
     if wanted.objective.endswith("nsp"):
@@ -296,7 +303,7 @@ def _rows(
         return [row for i, row in enumerate(made) if i % every != every - 1], held
     if validation is not None:
         _counted(validation)
-        held_spool, _ = _cut_to_disk(validation, tokenizer, layout.network.context, work / "validation.jsonl")
+        held_spool, _ = _cut_to_disk(validation, tokenizer, room, work / "validation.jsonl")
         return spool, list(held_spool)
     every = _held_every(spool.count, layout)
     return spool.part(every, held=False), list(spool.part(every, held=True))
@@ -360,9 +367,13 @@ def _config(wanted: Pretraining, tokenizer: Any, dropout: float | None = None) -
 
 def _agreed(config: Any, tokenizer: Any) -> Any:
     """The special tokens' ids as the tokenizer has them: one taken from elsewhere has its own."""
-    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"):
         if getattr(config, name, None) is not None:
-            setattr(config, name, getattr(tokenizer, name))
+            setattr(config, name, getattr(tokenizer, name, None))
+    if config.is_encoder_decoder:
+        # T5's decoder begins with padding, BART's with the beginning token; a tokenizer without one lends its padding.
+        begin = tokenizer.bos_token_id if config.model_type == "bart" else None
+        config.decoder_start_token_id = tokenizer.pad_token_id if begin is None else begin
     return config
 
 
@@ -373,7 +384,8 @@ def _width(config: Any) -> int:
 def _network(wanted: Pretraining, config: Any, vocabulary: int) -> dial.Network:
     """Shape and size, counted on a network without weights."""
     with torch.device("meta"):
-        model = create(config, 0)
+        # Any network that the family's Auto class knows, not only those with a preset.
+        model = auto_class(wanted.family, native_head(wanted.family)).from_config(config)
     total = sum(p.numel() for p in model.parameters())
     layers = int(config.num_hidden_layers)
     if config.is_encoder_decoder:

@@ -91,7 +91,7 @@ def main(rows: Callable[..., Sequence[Row]], what: str, own: Mapping[str, Mappin
     """
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--quick", action="store_true", help="smaller, within five minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller")
     for name, said in (own or {}).items():
         parser.add_argument(f"--{name}", **said)
     options = parser.parse_args()

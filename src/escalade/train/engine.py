@@ -132,6 +132,8 @@ class _Run:
         self.at = _Position(micro_tokens=recipe.micro_tokens)
         self.seconds = 0.0
         """Moving average of a step's time."""
+        self.over = 0.0
+        """Share of a run by the clock that is over."""
         self.warm = False
         """Whether this process has taken a step."""
         self.per_token = self.ceiling = 0.0
@@ -283,8 +285,9 @@ class _Run:
             return optim.rate(self.recipe, step, self.steps or 1)
         starting = self.at.starting
         share = (self.at.spent - starting + self.seconds) / max(self.recipe.seconds - starting, 1e-9)
-        rate = optim.rate(self.recipe, max(1, min(_CLOCK, round(_CLOCK * share))), _CLOCK)
-        return self.world.told(rate)
+        # Steps that become faster must not turn the clock back.
+        self.over = max(self.over, min(1.0, share))
+        return self.world.told(optim.rate(self.recipe, max(1, round(_CLOCK * self.over)), _CLOCK))
 
     def _step(self, epoch: int, rows: Sequence[Row]) -> None:
         """One step, its micro-batches halved until they fit into memory."""

@@ -28,7 +28,7 @@ from escalade.models.describe import describe
 from escalade.models.encoding import cut_prompt, encode_prompt
 from escalade.models.heads import embed, native_head
 from escalade.models.load import load_model, load_tokenizer
-from escalade.train.losses import mask_of, padded
+from escalade.train.objectives.matrix import filled, matrix
 
 RUNS: dict[str, tuple[str, ...]] = {
     "mlm": ("--family", "encoder"),
@@ -122,7 +122,7 @@ def features_of(folder: Path, texts: Sequence[str], untrained: bool) -> np.ndarr
     made = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     for start in range(0, len(order), _ROWS):
         some = order[start : start + _ROWS]
-        batch = {"ids": padded([ids[i] for i in some], tokenizer.pad_token_id), "mask": mask_of([ids[i] for i in some])}
+        batch = {"ids": matrix([ids[i] for i in some], tokenizer.pad_token_id), "mask": filled([ids[i] for i in some])}
         made[some] = embed(model, batch).numpy()
     return made
 

@@ -28,9 +28,6 @@ from escalade.values import Family
 
 SIZES = {"tiny": 0.5e6, "mini": 2e6, "small": 5e6}
 """Parameters without embeddings."""
-PRETRAINING_DROPOUT = 0.0
-"""For one pass over much text nothing is learnt by heart, and dropout only slows learning: Geiping & Goldstein 2023
-(Cramming), section 4.3; T5 1.1 was pretrained without it as well. Fine-tuning on little data wants it back."""
 _HEAD = 32
 _STEP = 32
 _PER_LAYER = {"bert": 12, "modernbert": 8.5, "llama": 12, "t5": 28, "bart": 28}
@@ -64,8 +61,7 @@ def preset(
         context: Longest input in tokens.
         architecture: ``bert`` or ``modernbert``; ``llama`` (tied embeddings); ``t5`` (1.1, tied) or ``bart``. The first
             of the family where left out.
-        dropout: Share of activations dropped in training; the published model's where left out. For pretraining see
-            ``PRETRAINING_DROPOUT``.
+        dropout: Share of activations dropped in training; the published model's where left out.
 
     Raises:
         BadInput: Not a size, or an architecture that the family does not have.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -105,19 +104,3 @@ def _apart(segments: Tensor, causal: bool, config: Any) -> Tensor | dict[str, Te
         return whole
     near = ahead > -config.sliding_window if causal else ahead.abs() <= config.sliding_window
     return {"full_attention": whole, "sliding_attention": whole & near}
-
-
-def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Rows of different lengths as one matrix (rows, longest), padded on the right."""
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], dtype=torch.long)
-
-
-def mask_of(rows: Sequence[Sequence[int]]) -> Tensor:
-    """(rows, longest): 1 where ``padded`` has a token, 0 where it has padding."""
-    return padded([[1] * len(row) for row in rows], 0)
-
-
-def next_tokens(ids: Sequence[int], roles: Sequence[int]) -> list[int]:
-    """Labels of a causal model: at each position the id that follows, IGNORE where that one is not learnt."""
-    return [*(i if role else IGNORE for i, role in zip(ids[1:], roles[1:], strict=True)), IGNORE]

@@ -18,7 +18,7 @@ from escalade.models.heads import embed
 from escalade.models.load import load_model, load_tokenizer
 from escalade.models.save import save_model
 from escalade.models.tokenizers import train_tokenizer
-from escalade.train.losses import mask_of, padded
+from escalade.train.objectives.matrix import filled, matrix
 
 torch.set_num_threads(1)
 
@@ -110,8 +110,8 @@ def test_mean_pooling_tells_meanings_apart_whatever_the_padding() -> None:
     tokenizer, model = load_tokenizer(minilm()), load_model(minilm(), "embed")
     texts = ["A man eats food.", "Someone is having a meal.", "The stock market fell sharply on Monday after bad news."]
     rows = [encode_prompt(tokenizer, "encoder", text) for text in texts]
-    together = embed(model, {"ids": padded(rows, 0), "mask": mask_of(rows)})
-    alone = embed(model, {"ids": padded(rows[:1], 0), "mask": mask_of(rows[:1])})
+    together = embed(model, {"ids": matrix(rows, 0), "mask": filled(rows)})
+    alone = embed(model, {"ids": matrix(rows[:1], 0), "mask": filled(rows[:1])})
     assert torch.allclose(together[0], alone[0], atol=1e-5)
     near, far = (torch.cosine_similarity(together[0], together[i], dim=0) for i in (1, 2))
     assert near > 0.5 > far

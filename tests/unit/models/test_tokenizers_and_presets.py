@@ -147,7 +147,7 @@ def test_dropout_is_the_published_models_unless_another_is_asked_for(family: Fam
         return max(found, default=0.0)
 
     assert dropped(None) == rates.get(architecture, 0.0)
-    assert dropped(presets.PRETRAINING_DROPOUT) == 0.0
+    assert dropped(0.0) == 0.0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,7 +12,8 @@ from escalade.errors import BadInput
 from escalade.models.encoding import cut_prompt, encode_prompt
 from escalade.protocols import Batch, Row
 from escalade.records import Record, input_text, output_text
-from escalade.train.losses import cross_entropy_sum, mask_of, padded
+from escalade.train.losses import cross_entropy_sum
+from escalade.train.objectives.matrix import filled, matrix
 from escalade.values import Family
 
 
@@ -53,7 +54,7 @@ class Classify:
         """Texts and labels; nothing is random."""
         ids = [row.ids for row in rows]
         labels = torch.tensor([row.target[0] for row in rows])
-        return {"ids": padded(ids, int(self.tokenizer.pad_token_id)), "mask": mask_of(ids), "labels": labels}
+        return {"ids": matrix(ids, int(self.tokenizer.pad_token_id)), "mask": filled(ids), "labels": labels}
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """Texts."""

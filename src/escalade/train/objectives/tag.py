@@ -9,7 +9,8 @@ from escalade.errors import BadInput
 from escalade.models.encoding import cut_words, encode_words
 from escalade.protocols import Batch, Row
 from escalade.records import Record, Tagged
-from escalade.train.losses import IGNORE, mask_of, padded
+from escalade.train.losses import IGNORE
+from escalade.train.objectives.matrix import filled, matrix
 from escalade.train.objectives.token import TokenObjective
 
 
@@ -53,9 +54,9 @@ class Tag(TokenObjective):
         """Words and tags; nothing is random."""
         ids = [row.ids for row in rows]
         return {
-            "ids": padded(ids, self.pad),
-            "mask": mask_of(ids),
-            "labels": padded([_spread(row) for row in rows], IGNORE),
+            "ids": matrix(ids, self.pad),
+            "mask": filled(ids),
+            "labels": matrix([_spread(row) for row in rows], IGNORE),
         }
 
 

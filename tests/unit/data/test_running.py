@@ -71,6 +71,7 @@ print(length, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize("name", ["large.txt", "large.jsonl"])
+@pytest.mark.slow
 def test_a_file_of_thirty_megabytes_is_read_in_a_few(tmp_path: Path, name: str) -> None:
     line = "a sentence of the large file\n" if name.endswith("txt") else '{"text": "a sentence of the large file"}\n'
     count = 30_000_000 // len(line)

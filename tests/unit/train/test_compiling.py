@@ -66,6 +66,7 @@ def test_attention_with_shared_keys_and_dropout() -> None:
         assert not torch.allclose(model(ids).logits, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_attention_that_does_more_stays_the_librarys() -> None:
     """Gemma 2 caps its scores: written out here that would be lost, without a word."""
     config = Gemma2Config(

@@ -313,6 +313,7 @@ class Slow(Sft):
         return super().totals(models, batch)
 
 
+@pytest.mark.slow
 def test_a_slow_first_step_takes_nothing_of_the_warm_up(tmp_path: Path) -> None:
     Slow.steps = 0
     recipe = replace(RECIPE, epochs=None, seconds=2.5, schedule="wsd", warmup=0.5, checkpoint_seconds=1e9)
@@ -458,6 +459,7 @@ except BadInput as error:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_last_whole_checkpoint(tmp_path: Path) -> None:
     """From the fourth step on no file may grow beyond 20 KB: the checkpoint of the third is there, and gone on from."""
     work = tmp_path / "full"

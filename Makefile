@@ -22,7 +22,7 @@ test: lint types
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
 	$(BIN)/python -m pytest -m "slow and not gpu and not network"
 
-# The fast part alone: under a minute.
+# The fast part alone: about a minute.
 core: install
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
 

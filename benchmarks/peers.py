@@ -6,7 +6,6 @@ in them. Each peer has its own, as their pins need not agree.
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
@@ -56,12 +55,12 @@ def installed(peer: str) -> dict[str, str]:
 
 
 def grid(peer: str, mixed: bool, tokens: int) -> list[Settings]:
-    """The settings among which a peer's best is looked for.
+    """The settings among which a peer's best is looked for, uncompiled; ``compiled`` gives those that follow.
 
-    bfloat16 on and off, with and without ``torch.compile``; where rows have mixed lengths, in random order and grouped
-    by length, and padded to the longest or to a multiple of 64. TRL also packs, both ways it knows, into rows of 512.
-    Left out is what can only lose: padding to a multiple without compilation (it adds padding and nothing else), and
-    recomputed activations, which TRL has on by default (they take time and save memory, of which there is enough).
+    bfloat16 on and off; where rows have mixed lengths, in random order and grouped by length. TRL also packs, both ways
+    it knows, into rows of 512. Left out is what can only lose: padding to a multiple without compilation (it adds
+    padding and nothing else), and recomputed activations, which TRL has on by default (they take time and save memory,
+    of which there is enough).
 
     Args:
         peer: trl or transformers.
@@ -69,20 +68,24 @@ def grid(peer: str, mixed: bool, tokens: int) -> list[Settings]:
         tokens: Of a step; packed rows make about as many.
     """
     made: list[Settings] = []
-    for bf16, compiled in itertools.product((False, True), (False, True)):
-        base: Settings = {"bf16": bf16, "torch_compile": compiled}
+    for bf16 in (False, True):
+        base: Settings = {"bf16": bf16, "torch_compile": False}
         if peer == "trl":
             base["gradient_checkpointing"] = False
         if not mixed:
             made.append(base)
             continue
-        pads = (None, 64) if compiled else (None,)
-        for order, pad in itertools.product(("random", "group_by_length"), pads):
-            made.append({**base, "train_sampling_strategy": order, "pad_to_multiple_of": pad})
+        made += [{**base, "train_sampling_strategy": order} for order in ("random", "group_by_length")]
         if peer == "trl":
             block = {"max_length": _BLOCK, "per_device_train_batch_size": max(1, round(tokens / _BLOCK))}
             made += [{**base, "packing": True, "packing_strategy": way, **block} for way in ("bfd", "wrapped")]
     return made
+
+
+def compiled(settings: Settings) -> list[Settings]:
+    """The same with ``torch.compile``; padded rows to the longest, and to a multiple of 64 (fewer shapes)."""
+    made = {**settings, "torch_compile": True}
+    return [made, {**made, "pad_to_multiple_of": 64}] if "train_sampling_strategy" in settings else [made]
 
 
 def shown(settings: Settings) -> str:

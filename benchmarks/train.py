@@ -38,6 +38,8 @@ LIMIT = 1200
 SAME = 0.02
 COLLATION = 0.1
 MB = 1e6
+FEW_STEPS, FINALISTS = 4, 2
+"""Of a grid: steps of a pass on which all points are measured, and how many of the fastest go on from there."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ def work_rows(folder: Path, work: Work, bars: Bars, quick: bool, repeats: int) -
 
 
 def ours(made: Made, data: Path | None = None, **changes: Any) -> Found:
-    """One process of escalade."""
+    """One process of escalade; layers compiled, as in every run of more than three minutes, which this stands for."""
     said = {
+        "recipe": {"compiled": True},
         "objective": made.work.objective,
         "model": str(made.model),
         "records": str(data or made.records),
@@ -167,36 +170,65 @@ def process(python: str, script: str, said: Found, name: str, more: dict[str, st
 # -- the peer's best -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Point:
+    """What one point of a grid reached."""
+
+    speed: float
+    """Useful tokens a second; 0 where it failed."""
+    detail: str
+    last: bool = False
+    """It is one of those that were measured for longer."""
+
+
 def grid_rows(folder: Path, work: Work, bars: Bars, quick: bool, anew: bool) -> list[Row]:
-    """Every point of a peer's grid once, or what an earlier run with the same versions found."""
+    """A peer's grid, measured, or as an earlier run with the same versions found it."""
     if bars.memory is not None:
         return []
     found = {} if anew else saved_grid(work, bars.peer)
     if not found:
-        made = make(replace(work, steps=8 if quick else 16), folder)
-        tokens = useful_tokens(sizes_of(made)) // made.work.steps
-        for settings in [peers.DEFAULTS, *peers.grid(bars.peer, work.length is None, tokens)]:
-            found[json.dumps(settings)] = speed_or_fault(made, bars.peer, settings)
+        found = grid_points(folder, work, bars.peer, 8 if quick else 16)
         save_grid(work, bars.peer, found)
     return [
-        noted(f"{work.name}: {bars.peer}, {peers.shown(json.loads(settings))}", speed or 0.0, fault or "tokens/s, once")
-        for settings, (speed, fault) in found.items()
+        noted(f"{work.name}: {bars.peer}, {peers.shown(json.loads(settings))}", point.speed, point.detail)
+        for settings, point in found.items()
     ]
 
 
-def speed_or_fault(made: Made, peer: str, settings: peers.Settings) -> tuple[float | None, str]:
-    """Useful tokens a second, or why there are none."""
+def grid_points(folder: Path, work: Work, peer: str, steps: int) -> dict[str, Point]:
+    """All points on a pass of a few steps, the fastest of them compiled too; of all the fastest on ``steps``."""
+    found = {}
+    few = make(replace(work, steps=FEW_STEPS), folder / "few")
+
+    def measure(some: list[peers.Settings]) -> None:
+        for settings in some:
+            found[json.dumps(settings)] = point_of(few, peer, settings)
+
+    def fastest() -> list[peers.Settings]:
+        by_speed = sorted(found, key=lambda settings: found[settings].speed, reverse=True)
+        return [json.loads(settings) for settings in by_speed[:FINALISTS]]
+
+    measure([peers.DEFAULTS, *peers.grid(peer, work.length is None, useful_tokens(sizes_of(few)) // FEW_STEPS)])
+    measure([one for settings in fastest() for one in peers.compiled(settings)])
+    more = make(replace(work, steps=steps), folder / "more")
+    for settings in fastest():
+        found[json.dumps(settings)] = replace(point_of(more, peer, settings), last=True)
+    return found
+
+
+def point_of(made: Made, peer: str, settings: peers.Settings) -> Point:
+    """Measures settings once; a fault is what they reached, too."""
     try:
         found = theirs(made, peer, settings)
     except RuntimeError as error:
         print(f"  {error}", file=sys.stderr, flush=True)
-        return None, "failed: " + str(error).strip().splitlines()[-1][:200]
-    return speed_of(made, found), ""
+        return Point(0.0, "failed: " + str(error).strip().splitlines()[-1][:200])
+    return Point(speed_of(made, found), f"tokens/s, a pass of {made.work.steps} steps")
 
 
-def best_of(found: dict[str, tuple[float | None, str]]) -> peers.Settings:
+def best_of(found: dict[str, Point]) -> peers.Settings:
     """The fastest settings of a grid."""
-    fastest = max(found, key=lambda settings: found[settings][0] or 0.0)
+    fastest = max((settings for settings in found if found[settings].last), key=lambda settings: found[settings].speed)
     made: peers.Settings = json.loads(fastest)
     return made
 
@@ -207,16 +239,17 @@ def grid_key(work: Work, peer: str) -> str:
     return json.dumps([same, peer, peers.installed(peer)], sort_keys=True)
 
 
-def saved_grid(work: Work, peer: str) -> dict[str, tuple[float | None, str]]:
-    """Speed (or a fault) by settings; empty where this grid was not measured yet."""
+def saved_grid(work: Work, peer: str) -> dict[str, Point]:
+    """Points by settings; empty where this grid was not measured yet."""
     found = json.loads(GRID.read_text(encoding="utf-8")) if GRID.is_file() else {}
-    return {settings: (speed, fault) for settings, (speed, fault) in found.get(grid_key(work, peer), {}).items()}
+    return {settings: Point(**point) for settings, point in found.get(grid_key(work, peer), {}).items()}
 
 
-def save_grid(work: Work, peer: str, found: dict[str, tuple[float | None, str]]) -> None:
+def save_grid(work: Work, peer: str, found: dict[str, Point]) -> None:
     """Keeps a grid's result beside the environments."""
     kept = json.loads(GRID.read_text(encoding="utf-8")) if GRID.is_file() else {}
-    GRID.write_text(json.dumps({**kept, grid_key(work, peer): found}, indent=1), encoding="utf-8")
+    points = {settings: asdict(point) for settings, point in found.items()}
+    GRID.write_text(json.dumps({**kept, grid_key(work, peer): points}, indent=1), encoding="utf-8")
 
 
 # -- turns ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from escalade.models.heads import base_of
 from escalade.values import Family
 
 
@@ -94,8 +95,7 @@ class Reader:
         adapters = getattr(model, "peft_config", {})
         self.prompted = any(getattr(config, "is_prompt_learning", False) for config in adapters.values())
         """Learnt virtual tokens stand before the text: rows are read one by one, whole, at every step."""
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._accepted = set(inspect.signature(base.forward).parameters)
+        self._accepted = set(inspect.signature(base_of(model).forward).parameters)
 
     @property
     def device(self) -> Any:

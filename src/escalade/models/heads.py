@@ -65,6 +65,11 @@ def auto_class(family: Family, head: Head, place: object = "") -> Any:
     return _AUTO[family, head]
 
 
+def base_of(model: Any) -> Any:
+    """The transformers model itself, within adapters."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def native_head(family: Family) -> Head:
     """The head a family is pretrained with."""
     return "mask" if family == "encoder" else "lm"

@@ -75,5 +75,11 @@ def attend(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
 
 
+def mask(*args: Any, **how: Any) -> Tensor:
+    """The library's mask, made for every batch: one that has no padding would have layers compiled a second time."""
+    made: Tensor = sdpa_mask(*args, **{**how, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
+    return made
+
+
 AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionMaskInterface.register(NAME, mask)

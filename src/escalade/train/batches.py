@@ -15,7 +15,7 @@ from escalade.protocols import Batch, Row
 from escalade.train.packing import Line, lines
 from escalade.train.recipe import Recipe
 
-VERSION = 1
+VERSION = 2
 """Raised when rows meet in other steps, or are laid out in another way, than before."""
 _WINDOW = 32
 """Batches that are sorted by length together: more saves padding, fewer keeps steps more alike."""
@@ -120,7 +120,9 @@ class Micro:
         return len(self.rows) * (max(len(row.ids) for row in self.rows) + max(len(row.target) for row in self.rows))
 
 
-def micro_batches(rows: Sequence[Row], tokens: int, widest: int | None = None, parts: int = 1) -> list[Micro]:
+def micro_batches(
+    rows: Sequence[Row], tokens: int, widest: int | None = None, parts: int = 1, attention: float = 1 / 512
+) -> list[Micro]:
     """The rows of a step in micro-batches of at most ``tokens`` padded tokens; a longer row or line stands alone.
 
     Args:
@@ -128,9 +130,10 @@ def micro_batches(rows: Sequence[Row], tokens: int, widest: int | None = None, p
         tokens: The most of a micro-batch.
         widest: Longest line where rows are packed; None where they are not.
         parts: The fewest micro-batches wanted, one for each process, as far as rows reach.
+        attention: What it costs where rows are packed (see ``packing.attention_cost``).
     """
     if widest is not None:
-        return _packed(rows, tokens, widest, parts)
+        return _packed(rows, tokens, widest, parts, attention)
     # By what is read, then by what is written: both are padded to the longest of their own.
     ordered = sorted(rows, key=lambda row: (len(row.ids), len(row.target), row.id))
     most = min(tokens, max(1, sum(row.length for row in rows) // parts)) if parts > 1 else tokens
@@ -143,11 +146,11 @@ def micro_batches(rows: Sequence[Row], tokens: int, widest: int | None = None, p
     return made
 
 
-def _packed(rows: Sequence[Row], tokens: int, widest: int, parts: int) -> list[Micro]:
+def _packed(rows: Sequence[Row], tokens: int, widest: int, parts: int, attention: float) -> list[Micro]:
     ordered = sorted(rows, key=lambda row: row.id)
     made: list[Micro] = []
     longest = max(row.length for row in ordered)
-    packed = lines([row.length for row in ordered], max(longest, min(widest, tokens)))
+    packed = lines([row.length for row in ordered], max(longest, min(widest, tokens)), attention)
     most = min(tokens, max(1, sum(line.width for line in packed) // parts)) if parts > 1 else tokens
     for width in sorted({line.width for line in packed}, reverse=True):
         alike = [line for line in packed if line.width == width]

@@ -5,14 +5,34 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from escalade.protocols import Objective, Row
+from escalade.train.batches import on_device
+from escalade.train.losses import IGNORE, model_inputs
+
 _REPEATS = 7
 _TOKENS = 4096
+_LOOKED_AT = 512
+"""Rows of which the middling one is taken."""
+
+
+def operations_of(objective: Objective, model: Any, rows: Sequence[Row]) -> float:
+    """Operations of a training step for each token, counted on a row of middling length."""
+    by_length = sorted(range(min(len(rows), _LOOKED_AT)), key=lambda place: rows[place].length)
+    row = rows[by_length[len(by_length) // 2]]
+    batch = on_device(objective.collate([row], [0]), next(model.parameters()).device)
+    try:
+        learnt = int((batch["labels"] != IGNORE).sum())
+        return operations_per_token(model, model_inputs(model, batch), learnt)
+    except (TypeError, ValueError, KeyError, RuntimeError):
+        # Batches of another make: by the rule of thumb, 6 for each parameter (Kaplan et al. 2020, section 2.1).
+        return 6.0 * sum(p.numel() for p in model.parameters())
 
 
 def operations_per_token(model: Any, inputs: dict[str, Any], learnt: Any) -> float:

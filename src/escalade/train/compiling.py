@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from escalade.models.heads import base_of
 from escalade.train import attention
 
 
@@ -86,16 +87,13 @@ def prepared() -> Iterator[None]:
     """Lets a layer be compiled for the few shapes that differ in more than size: one row, one token, validation."""
     import torch._dynamo  # not loaded by torch itself
 
-    before = torch._dynamo.config.recompile_limit
-    torch._dynamo.config.recompile_limit = max(before, 32)
-    try:
-        with warnings.catch_warnings():
-            # The compiler uses what torch has deprecated, and looks at gradients of tensors that have none.
-            warnings.filterwarnings("ignore", message=".*torch.jit.script_method.*", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", message=".*attribute of a Tensor that is not a leaf.*")
-            yield
-    finally:
-        torch._dynamo.config.recompile_limit = before
+    # Rates of dropout and the like are constants of a layer; read from memory they cost time at every number.
+    changes = {"recompile_limit": max(torch._dynamo.config.recompile_limit, 32), "specialize_float": True}
+    with torch._dynamo.config.patch(changes), warnings.catch_warnings():
+        # The compiler uses what torch has deprecated, and looks at gradients of tensors that have none.
+        warnings.filterwarnings("ignore", message=".*torch.jit.script_method.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=".*attribute of a Tensor that is not a leaf.*")
+        yield
 
 
 @torch.no_grad()
@@ -124,8 +122,7 @@ def _agree(wanted: torch.Tensor | None, model: Any) -> bool:
 
 
 def _choose_attention(model: Any, name: str) -> None:
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
     try:
-        base.set_attn_implementation(name)
+        base_of(model).set_attn_implementation(name)
     except (ValueError, AttributeError, ImportError):
         return

@@ -18,11 +18,22 @@ from torch import Tensor
 from escalade.errors import BadInput, EscaladeError, Interrupted, OutOfTime
 from escalade.protocols import Batch, Objective, Row
 from escalade.records import Record
-from escalade.train import batches, ceiling, checkpoint, compiling, kernels, memory, optim, packing, store, world
+from escalade.train import (
+    batches,
+    ceiling,
+    checkpoint,
+    compiling,
+    dropout,
+    kernels,
+    memory,
+    optim,
+    packing,
+    store,
+    world,
+)
 from escalade.train.attention import LONGEST
 from escalade.train.batches import Micro
 from escalade.train.kernels import Kernels
-from escalade.train.losses import IGNORE, model_inputs
 from escalade.train.recipe import Fitted, Recipe
 from escalade.train.step import accumulate, mean_loss, not_finite
 from escalade.values import digest_of
@@ -136,12 +147,13 @@ class _Run:
         """Share of a run by the clock that is over."""
         self.warm = False
         """Whether this process has taken a step."""
-        self.per_token = self.ceiling = 0.0
+        self.ceiling = 0.0
         for role, model in models.items():
             if role != "policy":
                 model.requires_grad_(False).eval()
         if hasattr(objective, "prepare"):
             objective.prepare(models, [*self.rows, *self.held])
+        self.per_token = ceiling.operations_of(objective, self.policy, self.rows)
 
     # -- before the first step ---------------------------------------------------------------------------------------
 
@@ -179,7 +191,6 @@ class _Run:
             return
         found.state.pop("run")
         self.at = _Position(**found.state)
-        self._measure_work()
         self.at.losses = [(step, loss) for step, loss in self.at.losses]
         self.at.validation = [(step, loss) for step, loss in self.at.validation]
         self.kernels = Kernels(**self.at.kernels, why={})
@@ -190,28 +201,11 @@ class _Run:
         self.tell({"event": "resumed", "step": self.at.step, "steps": self.steps, **self.at.kernels})
 
     def _decided(self) -> Kernels:
-        """What this run computes with: see ``kernels``."""
-        bf16, why_bf16 = kernels.multiplies_in_bf16(self.device.type)
-        packed, why_packed = kernels.packs(self.objective, self.models, self.rows, self.recipe.packed)
-        lean, why_lean = kernels.leans(self.objective, self.models, self.rows)
-        self._measure_work()
-        seconds = self._forecast_seconds(packed)
-        compiled, why = kernels.compiles(self.policy, self.device.type, seconds, self.recipe.compiled)
-        reasons = {"bf16": why_bf16, "packed": why_packed, "lean": why_lean, "compiled": why}
-        chosen = self.world.told(Kernels(bf16, compiled, packed, lean, self.recipe.recompute, reasons))
-        self.tell({"event": "kernels", **chosen.chosen(), "why": reasons})
+        """What this run computes with, told."""
+        found = kernels.decide(self.objective, self.models, self.rows, self.recipe, self._forecast_seconds)
+        chosen = self.world.told(found)
+        self.tell({"event": "kernels", **chosen.chosen(), "why": chosen.why})
         return chosen
-
-    def _measure_work(self) -> None:
-        """Operations of a training step for each token, counted on one row of middling length."""
-        row = self.rows[int(self.rows.lengths.argsort(kind="stable")[len(self.rows) // 2])]
-        batch = batches.on_device(self.objective.collate([row], [0]), self.device)
-        try:
-            learnt = int((batch["labels"] != IGNORE).sum())
-            self.per_token = ceiling.operations_per_token(self.policy, model_inputs(self.policy, batch), learnt)
-        except (TypeError, ValueError, KeyError, RuntimeError):
-            # Batches of another make: by the rule of thumb, 6 for each parameter (Kaplan et al. 2020, section 2.1).
-            self.per_token = 6.0 * sum(p.numel() for p in self.policy.parameters())
 
     def _forecast_seconds(self, packed: bool) -> float:
         """About how long this run will take here."""
@@ -235,7 +229,7 @@ class _Run:
         if self._forecast_seconds(self.kernels.packed) >= _CEILING_FROM:
             self.ceiling = ceiling.ceiling(self.policy, self.kernels.bf16)
         try:
-            with compiling.prepared():
+            with compiling.prepared(), dropout.faster():
                 if self.kernels.compiled:
                     compiling.compile_layers(self.policy, written_out=int(self.rows.read.max()) <= LONGEST)
                 yield
@@ -295,7 +289,7 @@ class _Run:
         step = self.at.step + 1
         loss = None
         while loss is None:
-            micro = batches.micro_batches(rows, self.at.micro_tokens, self.widest, self.world.size)
+            micro = self._micro(rows, self.world.size)
             loss = self._attempt(epoch, step, micro)
         rate = self._rate(step)
         for group in self.optimizer.param_groups:
@@ -333,6 +327,10 @@ class _Run:
             self._make_smaller(micro)
             return None
         return None if self.world.any(failed) or loss is None else self._finished(loss, step, micro)
+
+    def _micro(self, rows: Sequence[Row], parts: int = 1) -> list[Micro]:
+        attention = packing.attention_cost(self.policy.config)
+        return batches.micro_batches(rows, self.at.micro_tokens, self.widest, parts, attention)
 
     def _gradient(self, step: int, made: Sequence[Batch]) -> float:
         """The step's gradient in the parameters; returns this process's part of the loss."""
@@ -405,7 +403,7 @@ class _Run:
 
     def _validate(self) -> None:
         """Loss on the held-out rows, hidden alike every time; remembers the best weights."""
-        parts = self.world.share(batches.micro_batches(self.held, self.at.micro_tokens, self.widest))
+        parts = self.world.share(self._micro(self.held))
         made = (self._collated(part, "validation") for part in parts)
         with compiling.paused(self.policy):
             loss = mean_loss(self.objective, self.models, made, bf16=self.kernels.bf16, total=self.world.total)

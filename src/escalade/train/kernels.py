@@ -8,7 +8,7 @@ where a self-test on the run's own rows finds the same loss with and without.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from escalade.train import compiling, packing
 from escalade.train.batches import Micro, micro_batches
 from escalade.train.losses import model_inputs
 from escalade.train.precision import bf16_pays
+from escalade.train.recipe import Recipe
 
 COMPILE_FROM = 180.0
 """Seconds of a run from which compiling pays: it takes 15 to 40 and saves a fifth to a quarter of what follows."""
@@ -45,6 +46,32 @@ class Kernels:
     def chosen(self) -> dict[str, bool]:
         """The choices alone."""
         return {name: getattr(self, name) for name in ("bf16", "compiled", "packed", "lean", "recompute")}
+
+
+def decide(
+    objective: Objective,
+    models: Mapping[str, Any],
+    rows: Sequence[Row],
+    recipe: Recipe,
+    forecast: Callable[[bool], float],
+) -> Kernels:
+    """What a run computes with.
+
+    Args:
+        objective: What is learnt.
+        models: By role.
+        rows: To learn from.
+        recipe: What is asked for.
+        forecast: About how many seconds the run will take, told whether rows are packed.
+    """
+    policy = models["policy"]
+    device = next(policy.parameters()).device.type
+    bf16, why_bf16 = multiplies_in_bf16(device)
+    packed, why_packed = packs(objective, models, rows, recipe.packed)
+    lean, why_lean = leans(objective, models, rows)
+    compiled, why_compiled = compiles(policy, device, forecast(packed), recipe.compiled)
+    why = {"bf16": why_bf16, "packed": why_packed, "lean": why_lean, "compiled": why_compiled}
+    return Kernels(bf16, compiled, packed, lean, recipe.recompute, why)
 
 
 def packs(

@@ -78,7 +78,8 @@ class _HeadLoss(torch.autograd.Function):
         step = max(1, PIECE // len(table))
         for at in range(0, len(hidden), step):
             part = hidden.detach()[at : at + step].to(dtype)
-            nats, slope = soft(torch.nn.functional.linear(part, table, offset), labels[at : at + step])
+            # A copy: of a view the compiler also fixes what it is a view of, and compiles again for another.
+            nats, slope = soft(torch.nn.functional.linear(part, table, offset), labels[at : at + step].clone())
             loss += nats
             if into_hidden is not None:
                 into_hidden[at : at + step] = slope @ table

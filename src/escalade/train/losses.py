@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from escalade.models.heads import base_of
 from escalade.train import lean
 
 IGNORE = -100
@@ -76,11 +79,11 @@ def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     The decoder of an encoder-decoder reads the labels one place late, behind its start.
     """
     config = model.config
+    uncached = {"use_cache": False} if _keeps_cache(type(base_of(model))) else {}
     if "segments" in batch:
         mask = _apart(batch["segments"], batch["causal"], config)
-        cache = {"use_cache": False} if batch["causal"] else {}
-        return {"input_ids": batch["ids"], "attention_mask": mask, "position_ids": batch["positions"], **cache}
-    inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"]}
+        return {"input_ids": batch["ids"], "attention_mask": mask, "position_ids": batch["positions"], **uncached}
+    inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"], **uncached}
     if not getattr(config, "is_encoder_decoder", False):
         return inputs
     labels = batch["labels"]
@@ -88,7 +91,13 @@ def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     filler = config.pad_token_id if config.pad_token_id is not None else 0
     shifted = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
     # Padding stands on the right only, behind every place that is learnt: causal attention never looks there.
-    return {**inputs, "decoder_input_ids": shifted.masked_fill(shifted == IGNORE, filler), "use_cache": False}
+    return {**inputs, "decoder_input_ids": shifted.masked_fill(shifted == IGNORE, filler)}
+
+
+@cache
+def _keeps_cache(kind: type) -> bool:
+    """Whether a class of models keeps keys and values for generating unless told not to."""
+    return "use_cache" in inspect.signature(kind.forward).parameters  # type: ignore[attr-defined]
 
 
 def _apart(segments: Tensor, causal: bool, config: Any) -> Tensor | dict[str, Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +21,8 @@ from escalade.train.losses import IGNORE
 NARROWEST = 64
 """Lines are 64, 128, 256, ... tokens wide."""
 _STEP = 64
-_ATTENTION = 1 / 2048
-"""What a token's attention costs for each token its line is wide, in parts of all else it costs: 1 / (6 x width of the
-model) (Kaplan et al. 2020, section 2.1), for a model some 350 wide."""
+_WIDTH = 512
+"""Of a model that does not say how wide it is."""
 _CALL = 256
 """What a micro-batch costs beyond its tokens, in tokens."""
 
@@ -37,7 +37,17 @@ class Line:
     filled: int = 0
 
 
-def lines(lengths: Sequence[int], widest: int) -> list[Line]:
+def attention_cost(config: Any) -> float:
+    """What a token's attention costs for each token its line is wide, in parts of all else it costs.
+
+    By its products 1 / (6 x width of the model) (Kaplan et al. 2020, section 2.1); but softmax and dropout of its
+    weights take as long again as the products and more, and with both 1 / width was measured (256 and 288 wide).
+    """
+    width = getattr(config, "hidden_size", None) or _WIDTH
+    return 1 / float(width)
+
+
+def lines(lengths: Sequence[int], widest: int, attention: float = 1 / _WIDTH) -> list[Line]:
     """Rows packed into lines, long ones first, each into the first line with room (Johnson 1973, first fit).
 
     A line is as wide as the row that opens it asks for: the narrowest of some widths that holds it, so that many short
@@ -47,6 +57,7 @@ def lines(lengths: Sequence[int], widest: int) -> list[Line]:
     Args:
         lengths: Tokens of each row.
         widest: The most a line may have; no less than the longest row.
+        attention: What it costs for each token a line is wide (see ``attention_cost``).
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     widest = max(lengths[order[0]], min(widest, widest_of(lengths[order[0]])))
@@ -55,7 +66,7 @@ def lines(lengths: Sequence[int], widest: int) -> list[Line]:
     while narrow < widest:
         made.append(_first_fit(lengths, order, narrow, widest))
         narrow *= 2
-    return min(made, key=_cost)
+    return min(made, key=lambda some: _cost(some, attention))
 
 
 def _first_fit(lengths: Sequence[int], order: Sequence[int], narrow: int, widest: int) -> list[Line]:
@@ -71,9 +82,9 @@ def _first_fit(lengths: Sequence[int], order: Sequence[int], narrow: int, widest
     return made
 
 
-def _cost(made: Sequence[Line]) -> float:
+def _cost(made: Sequence[Line], attention: float) -> float:
     """What lines cost, in tokens."""
-    tokens = sum(line.width * (1 + line.width * _ATTENTION) for line in made)
+    tokens = sum(line.width * (1 + line.width * attention) for line in made)
     return tokens + _CALL * len({line.width for line in made})
 
 

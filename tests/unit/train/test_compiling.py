@@ -31,9 +31,9 @@ def single(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "bf16_pays", lambda device: False)
 
 
-def made(family: Any, architecture: str, make: Any) -> tuple[Any, Any]:
+def made(family: Any, architecture: str, make: Any, dropout: float = 0.0) -> tuple[Any, Any]:
     tokenizer = train_tokenizer(TEXTS, family, 420, architecture=architecture)
-    config = presets.preset(family, "50K", len(tokenizer), 64, architecture, dropout=0.0)
+    config = presets.preset(family, "50K", len(tokenizer), 64, architecture, dropout=dropout)
     return make(tokenizer, 64), presets.create(config, 1)
 
 
@@ -88,8 +88,8 @@ def test_attention_that_does_more_stays_the_librarys() -> None:
 def test_a_compiled_run_learns_what_the_other_learns_and_resumes(
     family: Any, architecture: str, make: Any, tmp_path: Path
 ) -> None:
-    def run(work: str, recipe: Recipe, stop: bool = False) -> tuple[Any, Any, list[dict[str, Any]]]:
-        objective, model = made(family, architecture, make)
+    def run(work: str, recipe: Recipe, stop: bool = False, drop: float = 0) -> tuple[Any, Any, list[dict[str, Any]]]:
+        objective, model = made(family, architecture, make, drop)
         events: list[dict[str, Any]] = []
         asked = iter([None, "signal"] if stop else [None] * 99)
         fitted = fit(
@@ -112,12 +112,37 @@ def test_a_compiled_run_learns_what_the_other_learns_and_resumes(
     # The model is the library's again: no layer stays compiled, and attention is what it was.
     assert all(layer._compiled_call_impl is None for layer in compiling.layers(wanted))
     assert compiling.attention_of(wanted) == "sdpa"
+    dropping, wanted, _ = run("dropping", RECIPE, drop=0.1)
     with pytest.raises(Interrupted):
-        run("halted", RECIPE, stop=True)
-    resumed, model, events = run("halted", RECIPE)
+        run("halted", RECIPE, stop=True, drop=0.1)
+    resumed, model, events = run("halted", RECIPE, drop=0.1)
     assert [e["compiled"] for e in events if e["event"] == "resumed"] == [True]
-    assert resumed == fast
+    assert resumed == dropping != fast
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), wanted.parameters(), strict=True))
+
+
+@pytest.mark.slow
+def test_layers_are_compiled_once_with_padding_and_without() -> None:
+    """Four kinds of layer has T5 (the first of a stack has the positions, the decoder looks at the encoder), whatever
+    is padded."""
+    objective, model = made(*CASES[2])
+    rows = [objective.encode(record) for record in RECORDS]
+    padded = objective.collate(rows[-3:], [1, 2, 3])
+    unpadded = objective.collate([rows[-1]] * 3, [1, 1, 1])
+    assert not padded["mask"].all() and unpadded["mask"].all()
+    torch._dynamo.reset()
+    try:
+        with compiling.prepared():
+            compiling.compile_layers(model, written_out=True)
+            graphs = []
+            for batch in (padded, unpadded):
+                torch._dynamo.utils.counters.clear()
+                objective.totals({"policy": model}, batch)["token"].backward()
+                graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    finally:
+        compiling.uncompile(model, "sdpa")
+        torch._dynamo.reset()
+    assert graphs == [4, 0]
 
 
 @pytest.mark.slow

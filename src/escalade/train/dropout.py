@@ -33,7 +33,7 @@ def _seed() -> Tensor:
     return torch.randint(-(1 << 31), 1 << 31, (), dtype=torch.int64).to(torch.int32)
 
 
-@torch.library.register_fake("escalade::dropout_seed", lib=_OPS)
+@torch.library.register_fake("escalade::dropout_seed", lib=_OPS)  # type: ignore[untyped-decorator]
 def _seed_like() -> Tensor:
     return torch.empty((), dtype=torch.int32)
 

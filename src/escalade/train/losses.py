@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from escalade.models.heads import base_of
-from escalade.train import lean
+from escalade.train import attention, lean
 
 IGNORE = -100
 """Label of a position that is not learnt."""
@@ -79,9 +78,12 @@ def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     The decoder of an encoder-decoder reads the labels one place late, behind its start.
     """
     config = model.config
-    uncached = {"use_cache": False} if _keeps_cache(type(base_of(model))) else {}
+    # Most decoders keep keys and values, as for generating, unless they are told not to.
+    uncached = {"use_cache": False} if "use_cache" in inspect.signature(base_of(model).forward).parameters else {}
     if "segments" in batch:
         mask = _apart(batch["segments"], batch["causal"], config)
+        if getattr(config, "_attn_implementation", None) == attention.NAME:
+            mask = {k: attention.added(v) for k, v in mask.items()} if isinstance(mask, dict) else attention.added(mask)
         return {"input_ids": batch["ids"], "attention_mask": mask, "position_ids": batch["positions"], **uncached}
     inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"], **uncached}
     if not getattr(config, "is_encoder_decoder", False):
@@ -92,12 +94,6 @@ def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
     shifted = torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
     # Padding stands on the right only, behind every place that is learnt: causal attention never looks there.
     return {**inputs, "decoder_input_ids": shifted.masked_fill(shifted == IGNORE, filler)}
-
-
-@cache
-def _keeps_cache(kind: type) -> bool:
-    """Whether a class of models keeps keys and values for generating unless told not to."""
-    return "use_cache" in inspect.signature(kind.forward).parameters  # type: ignore[attr-defined]
 
 
 def _apart(segments: Tensor, causal: bool, config: Any) -> Tensor | dict[str, Tensor]:

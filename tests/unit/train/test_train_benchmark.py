@@ -188,10 +188,11 @@ def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it()
 
 def test_a_grid_has_every_combination_that_may_win() -> None:
     fixed, mixed = peers.grid("transformers", False, 4096), peers.grid("transformers", True, 2080)
-    assert len(fixed) == 4
-    assert len(mixed) == 12
+    assert len(fixed) == 2 and [peers.compiled(settings)[0]["torch_compile"] for settings in fixed] == [True, True]
+    assert len(mixed) == 4 and {len(peers.compiled(settings)) for settings in mixed} == {2}
     packed = [settings for settings in peers.grid("trl", True, 2080) if settings.get("packing")]
-    assert len(packed) == 8
+    assert len(packed) == 4 and {len(peers.compiled(settings)) for settings in packed} == {1}
     assert {settings["per_device_train_batch_size"] * settings["max_length"] for settings in packed} == {2048}
     assert not any(settings["gradient_checkpointing"] for settings in peers.grid("trl", True, 2080))
-    assert len({json.dumps(settings) for settings in mixed}) == len({peers.shown(settings) for settings in mixed})
+    mixed += [compiled for settings in mixed for compiled in peers.compiled(settings)]
+    assert len({json.dumps(settings) for settings in mixed}) == 12 == len({peers.shown(settings) for settings in mixed})

@@ -208,7 +208,7 @@ def grid_points(folder: Path, work: Work, peer: str, steps: int) -> dict[str, Po
         by_speed = sorted(found, key=lambda settings: found[settings].speed, reverse=True)
         return [json.loads(settings) for settings in by_speed[:FINALISTS]]
 
-    measure([peers.DEFAULTS, *peers.grid(peer, work.length is None, useful_tokens(sizes_of(few)) // FEW_STEPS)])
+    measure(peers.grid(peer, work.length is None, useful_tokens(sizes_of(few)) // FEW_STEPS))
     measure([one for settings in fastest() for one in peers.compiled(settings)])
     more = make(replace(work, steps=steps), folder / "more")
     for settings in fastest():
@@ -269,8 +269,7 @@ def turn(made: Made, peer: str, best: peers.Settings) -> Turn:
     """One run of escalade between the peer as it comes and the peer at its best, then the ceiling."""
     defaults = theirs(made, peer, peers.DEFAULTS)
     own = ours(made)
-    at_best = theirs(made, peer, best) if best else defaults
-    return Turn(own, defaults, at_best, ceiling(made))
+    return Turn(own, defaults, theirs(made, peer, best), ceiling(made))
 
 
 def speed_rows(made: Made, bars: Bars, best: peers.Settings, turns: Sequence[Turn]) -> list[Row]:

@@ -295,12 +295,13 @@ def _rows(
 ) -> tuple[Iterable[Record], list[Record]]:
     """What is learnt from and what is held out: every so manieth piece, or the validation text."""
     if wanted.objective.endswith("nsp"):
-        made = _sentence_pairs(corpus, tokenizer, wanted, layout)
+        parts = _documents(corpus)
         if validation is not None:
-            return made, _sentence_pairs(validation, tokenizer, wanted, layout)
-        every = _held_every(len(made), layout)
-        held = made[every - 1 :: every]
-        return [row for i, row in enumerate(made) if i % every != every - 1], held
+            learnt, held = parts, _documents(validation)
+        else:
+            learnt, held = _held_apart(parts, layout)
+        made, held_out = (_sentence_pairs(some, tokenizer, wanted, layout) for some in (learnt, held))
+        return made, held_out
     if validation is not None:
         _counted(validation)
         held_spool, _ = _cut_to_disk(validation, tokenizer, room, work / "validation.jsonl")
@@ -320,12 +321,26 @@ def _held_every(count: int, layout: Layout) -> int:
     return max(min(HELD_OUT, count), count // most)
 
 
-def _sentence_pairs(corpus: Corpus, tokenizer: Any, wanted: Pretraining, layout: Layout) -> list[Any]:
-    """Pairs of segments of the corpus's documents (Devlin et al. 2019, appendix A.2); a blank line ends a document.
+def _documents(corpus: Corpus) -> list[str]:
+    """Documents that pairs of sentences are drawn from: a blank line ends one. Held in memory, all of them."""
+    return [part for document in corpus.documents() for part in document.split("\n\n") if part.strip()]
 
-    They are drawn from all documents, so these are held in memory.
+
+def _held_apart(parts: list[str], layout: Layout) -> tuple[list[str], list[str]]:
+    """Documents to learn from, and those held out: whole ones, as a pair's second sentences come from any of a side.
+
+    At least two are held out, so that there is another one; none where there are fewer than four.
     """
-    parts = (part for document in corpus.documents() for part in document.split("\n\n") if part.strip())
+    if len(parts) < 4:
+        return parts, []
+    every = min(_held_every(len(parts), layout), len(parts) // 2)
+    return [part for i, part in enumerate(parts) if i % every != every - 1], parts[every - 1 :: every]
+
+
+def _sentence_pairs(parts: Sequence[str], tokenizer: Any, wanted: Pretraining, layout: Layout) -> list[Any]:
+    """Pairs of segments of documents (Devlin et al. 2019, appendix A.2)."""
+    if not parts:
+        return []
     return list(instances([sentences(part) for part in parts], tokenizer, layout.network.context, wanted.seed))
 
 

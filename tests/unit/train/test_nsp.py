@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from escalade.catalogue.dial import Network
 from escalade.errors import BadInput
 from escalade.models import presets
 from escalade.models.encoding import encode_plain
@@ -21,6 +23,7 @@ from escalade.models.tokenizers import train_tokenizer
 from escalade.records import Segments, Text, from_json, input_text, output_text, to_json
 from escalade.train.losses import IGNORE
 from escalade.train.objectives.nsp import Nsp, _bounds, _of_document, instances, logits
+from escalade.train.pretraining import Pretraining, _held_apart, _sentence_pairs
 
 WORDS = [f"w{chr(97 + i)}{chr(97 + k)}" for i in range(26) for k in range(10)]
 TOKENIZER = train_tokenizer([" ".join(WORDS)] * 2, "encoder", 700, "wordpiece")
@@ -202,3 +205,21 @@ def test_bad_input_is_refused() -> None:
     cut = Nsp(TOKENIZER, 8)
     short = cut.encode(Segments("long", "wab wac wad wae", "wba wbc wbd wbe", False))
     assert short is not None and len(short.ids) == 8 and cut.cut == ["long"]
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(2, 0), (3, 0), (4, 2), (7, 2), (40, 2), (200, 10)])
+def test_whole_documents_are_held_out(count: int, held_out: int) -> None:
+    """A sentence held out is no other pair's random second segment."""
+    wanted = Pretraining("encoder", "1M", "mlm+nsp")
+    network = Network("encoder", parameters=500_000, total=10**6, layers=2, width=128, vocabulary=4000, context=64)
+    layout: Any = SimpleNamespace(network=network, tokens=10**9)
+    named = [" ".join(f"D{i} {sentence}." for sentence in part) for i, part in enumerate(documents(1, 12) * count)]
+    learnt, held = _held_apart(named, layout)
+    assert len(held) == held_out and sorted(learnt + held) == sorted(named)
+    seen = []
+    for some in (learnt, held):
+        pairs = _sentence_pairs(some, TOKENIZER, wanted, layout)
+        texts = " ".join(f"{pair.first} {pair.second}" for pair in pairs)
+        seen.append({word for word in texts.split() if word.startswith("D")})
+        assert len(seen[-1]) == len(some)
+    assert not seen[0] & seen[1]

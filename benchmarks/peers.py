@@ -54,31 +54,29 @@ def installed(peer: str) -> dict[str, str]:
     return versions_of(python_of(peer), ("torch", *(package.partition("==")[0] for package in PACKAGES[peer])))
 
 
-def grid(peer: str, mixed: bool, tokens: int) -> list[Settings]:
-    """The settings among which a peer's best is looked for, uncompiled; ``compiled`` gives those that follow.
+def precisions(peer: str, mixed: bool) -> list[Settings]:
+    """Rows as they come, in float32 and in bfloat16."""
+    order = {"train_sampling_strategy": "random"} if mixed else {}
+    # TRL computes activations again by default, which takes time and saves memory, of which there is enough.
+    whole = {"gradient_checkpointing": False} if peer == "trl" else {}
+    return [{"bf16": bf16, "torch_compile": False, **whole, **order} for bf16 in (False, True)]
 
-    bfloat16 on and off; where rows have mixed lengths, in random order and grouped by length. TRL also packs, both ways
-    it knows, into rows of 512. Left out is what can only lose: padding to a multiple without compilation (it adds
-    padding and nothing else), and recomputed activations, which TRL has on by default (they take time and save memory,
-    of which there is enough).
+
+def orders(settings: Settings, peer: str, tokens: int) -> list[Settings]:
+    """Settings whose rows come at random, with rows grouped by length; of TRL also packed, both ways it knows.
 
     Args:
+        settings: One of ``precisions``.
         peer: trl or transformers.
-        mixed: Rows have different lengths.
-        tokens: Of a step; packed rows make about as many.
+        tokens: Of a step; packed rows of 512 make about as many.
     """
-    made: list[Settings] = []
-    for bf16 in (False, True):
-        base: Settings = {"bf16": bf16, "torch_compile": False}
-        if peer == "trl":
-            base["gradient_checkpointing"] = False
-        if not mixed:
-            made.append(base)
-            continue
-        made += [{**base, "train_sampling_strategy": order} for order in ("random", "group_by_length")]
-        if peer == "trl":
-            block = {"max_length": _BLOCK, "per_device_train_batch_size": max(1, round(tokens / _BLOCK))}
-            made += [{**base, "packing": True, "packing_strategy": way, **block} for way in ("bfd", "wrapped")]
+    if "train_sampling_strategy" not in settings:
+        return [settings]
+    made = [{**settings, "train_sampling_strategy": "group_by_length"}]
+    if peer == "trl":
+        plain = {name: value for name, value in settings.items() if name != "train_sampling_strategy"}
+        block = {"max_length": _BLOCK, "per_device_train_batch_size": max(1, round(tokens / _BLOCK))}
+        made += [{**plain, "packing": True, "packing_strategy": way, **block} for way in ("bfd", "wrapped")]
     return made
 
 

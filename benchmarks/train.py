@@ -38,8 +38,8 @@ LIMIT = 1200
 SAME = 0.02
 COLLATION = 0.1
 MB = 1e6
-FEW_STEPS, FINALISTS = 4, 2
-"""Of a grid: steps of a pass on which all points are measured, and how many of the fastest go on from there."""
+FEW_STEPS, MORE_STEPS, FINALISTS = 4, 16, 2
+"""Of a grid: steps of a pass by which the precision is chosen, and all else; how many of the fastest are compiled."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,20 @@ def rows(quick: bool, work: str | None, grid: bool, repeats: int | None) -> list
     made: list[Row] = []
     for name in [work] if work else list(WORKS):
         said, bars = WORKS[name]
-        smaller = replace(said, steps=min(said.steps, 8)) if quick else said
+        smaller = replace(said, steps=min(said.steps, 16)) if quick else said
         with tempfile.TemporaryDirectory(prefix="escalade-benchmark-") as folder:
             if grid:
-                made += grid_rows(Path(folder), said, bars, quick, anew=True)
+                made += grid_rows(Path(folder), said, bars, anew=True)
             else:
-                made += work_rows(Path(folder), smaller, bars, quick, repeats or (2 if quick else 5))
+                made += work_rows(Path(folder), smaller, bars, repeats or (2 if quick else 5))
     return made
 
 
-def work_rows(folder: Path, work: Work, bars: Bars, quick: bool, repeats: int) -> list[Row]:
+def work_rows(folder: Path, work: Work, bars: Bars, repeats: int) -> list[Row]:
     """All that is measured of one work."""
     if bars.memory is not None:
         return memory_rows(make(work, folder), bars, min(repeats, 3))
-    rows = grid_rows(folder / "grid", work, bars, quick, anew=False)
+    rows = grid_rows(folder / "grid", work, bars, anew=False)
     best = best_of(saved_grid(work, bars.peer))
     made = make(work, folder / "made")
     turns = [turn(made, bars.peer, best) for _ in range(repeats)]
@@ -178,16 +178,16 @@ class Point:
     """Useful tokens a second; 0 where it failed."""
     detail: str
     last: bool = False
-    """It is one of those that were measured for longer."""
+    """It is one of those that the best is chosen from."""
 
 
-def grid_rows(folder: Path, work: Work, bars: Bars, quick: bool, anew: bool) -> list[Row]:
+def grid_rows(folder: Path, work: Work, bars: Bars, anew: bool) -> list[Row]:
     """A peer's grid, measured, or as an earlier run with the same versions found it."""
     if bars.memory is not None:
         return []
     found = {} if anew else saved_grid(work, bars.peer)
     if not found:
-        found = grid_points(folder, work, bars.peer, 8 if quick else 16)
+        found = grid_points(folder, work, bars.peer)
         save_grid(work, bars.peer, found)
     return [
         noted(f"{work.name}: {bars.peer}, {peers.shown(json.loads(settings))}", point.speed, point.detail)
@@ -195,24 +195,23 @@ def grid_rows(folder: Path, work: Work, bars: Bars, quick: bool, anew: bool) -> 
     ]
 
 
-def grid_points(folder: Path, work: Work, peer: str, steps: int) -> dict[str, Point]:
-    """All points on a pass of a few steps, the fastest of them compiled too; of all the fastest on ``steps``."""
-    found = {}
-    few = make(replace(work, steps=FEW_STEPS), folder / "few")
+def grid_points(folder: Path, work: Work, peer: str) -> dict[str, Point]:
+    """Which precision is the faster, on a few rows; with it every order; and the two fastest of these compiled.
 
-    def measure(some: list[peers.Settings]) -> None:
-        for settings in some:
-            found[json.dumps(settings)] = point_of(few, peer, settings)
+    Grouping by length needs rows to choose from: transformers sorts within a quarter of the rows if there are few.
+    """
+    found: dict[str, Point] = {}
+    few, more = (make(replace(work, steps=steps), folder / str(steps)) for steps in (FEW_STEPS, MORE_STEPS))
 
-    def fastest() -> list[peers.Settings]:
-        by_speed = sorted(found, key=lambda settings: found[settings].speed, reverse=True)
-        return [json.loads(settings) for settings in by_speed[:FINALISTS]]
+    def fastest(made: Made, some: list[peers.Settings], last: bool) -> list[peers.Settings]:
+        points = {json.dumps(settings): replace(point_of(made, peer, settings), last=last) for settings in some}
+        found.update(points)
+        return [json.loads(one) for one in sorted(points, key=lambda one: points[one].speed, reverse=True)]
 
-    measure(peers.grid(peer, work.length is None, useful_tokens(sizes_of(few)) // FEW_STEPS))
-    measure([one for settings in fastest() for one in peers.compiled(settings)])
-    more = make(replace(work, steps=steps), folder / "more")
-    for settings in fastest():
-        found[json.dumps(settings)] = replace(point_of(more, peer, settings), last=True)
+    precision = fastest(few, peers.precisions(peer, work.length is None), last=False)[0]
+    tokens = useful_tokens(sizes_of(more)) // MORE_STEPS
+    plain = fastest(more, peers.orders(precision, peer, tokens), last=True)[:FINALISTS]
+    fastest(more, [one for settings in plain for one in peers.compiled(settings)], last=True)
     return found
 
 

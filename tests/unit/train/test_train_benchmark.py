@@ -187,12 +187,15 @@ def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it()
 
 
 def test_a_grid_has_every_combination_that_may_win() -> None:
-    fixed, mixed = peers.grid("transformers", False, 4096), peers.grid("transformers", True, 2080)
-    assert len(fixed) == 2 and [peers.compiled(settings)[0]["torch_compile"] for settings in fixed] == [True, True]
-    assert len(mixed) == 4 and {len(peers.compiled(settings)) for settings in mixed} == {2}
-    packed = [settings for settings in peers.grid("trl", True, 2080) if settings.get("packing")]
-    assert len(packed) == 4 and {len(peers.compiled(settings)) for settings in packed} == {1}
+    fixed, mixed = peers.precisions("transformers", False), peers.precisions("transformers", True)
+    assert [one["bf16"] for one in fixed] == [one["bf16"] for one in mixed] == [False, True]
+    assert peers.orders(fixed[1], "transformers", 4096) == [fixed[1]]
+    assert peers.orders(mixed[1], "transformers", 2080) == [{**mixed[1], "train_sampling_strategy": "group_by_length"}]
+    assert {len(peers.compiled(one)) for one in fixed} == {1} and {len(peers.compiled(one)) for one in mixed} == {2}
+    trl = peers.orders(peers.precisions("trl", True)[1], "trl", 2080)
+    assert len(trl) == 3 and not any(settings["gradient_checkpointing"] for settings in trl)
+    packed = [settings for settings in trl if settings.get("packing")]
+    assert {settings["packing_strategy"] for settings in packed} == {"bfd", "wrapped"}
     assert {settings["per_device_train_batch_size"] * settings["max_length"] for settings in packed} == {2048}
-    assert not any(settings["gradient_checkpointing"] for settings in peers.grid("trl", True, 2080))
-    mixed += [compiled for settings in mixed for compiled in peers.compiled(settings)]
-    assert len({json.dumps(settings) for settings in mixed}) == 12 == len({peers.shown(settings) for settings in mixed})
+    every = [one for settings in trl for one in (settings, *peers.compiled(settings))]
+    assert len({json.dumps(settings) for settings in every}) == len({peers.shown(settings) for settings in every}) == 7

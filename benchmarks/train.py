@@ -3,7 +3,7 @@
 The same model with random weights and the same rows for all, two cores and two threads for each. Every measurement is
 a process of its own that makes two passes over the rows; the second is timed as a whole, less what is still compiled
 in it, so that compilation and start-up are left out (they are told). escalade, the peer as it comes, and the best of
-the peer's grid (``peers.grid``) take turns; ratios are of runs that stand beside each other.
+the peer's grid (``grid_points``) take turns; ratios are of runs that stand beside each other.
 
 A token is useful where it is part of a row: padding is not counted. The ceiling is the speed of bfloat16 matrix
 products of the model's own shapes, measured in the same turns; operations are those that the rows need
@@ -35,6 +35,8 @@ SOURCE = Path(escalade.__file__).resolve().parents[1]
 GRID = peers.ROOT / "grid.json"
 LIMIT = 1200
 """Seconds that one process may take."""
+SEARCH = 3
+"""Raised when a grid is searched in another way."""
 SAME = 0.02
 COLLATION = 0.1
 MB = 1e6
@@ -54,8 +56,8 @@ class Bars:
 
 
 WORKS: dict[str, tuple[Work, Bars]] = {
-    "sft": (Work("sft", "sft", length=None), Bars("trl", defaults=6, best=2)),
-    "packed": (Work("packed", "clm", length=256, context=256), Bars("transformers", 2, 1.2, ceiling=0.6)),
+    "sft": (Work("sft", "sft", length=None, few=8), Bars("trl", defaults=6, best=2)),
+    "packed": (Work("packed", "clm", length=256, context=256, few=8), Bars("transformers", 2, 1.2, ceiling=0.6)),
     "mlm": (Work("mlm", "mlm", length=None), Bars("transformers", defaults=2.5, best=1.3)),
     "span": (Work("span", "span", length=None), Bars("transformers", defaults=2.5, best=1.3)),
     "memory": (
@@ -75,7 +77,7 @@ def rows(quick: bool, work: str | None, grid: bool, repeats: int | None) -> list
     made: list[Row] = []
     for name in [work] if work else list(WORKS):
         said, bars = WORKS[name]
-        smaller = replace(said, steps=min(said.steps, 16)) if quick else said
+        smaller = replace(said, steps=min(said.steps, said.few)) if quick else said
         with tempfile.TemporaryDirectory(prefix="escalade-benchmark-") as folder:
             if grid:
                 made += grid_rows(Path(folder), said, bars, anew=True)
@@ -234,8 +236,8 @@ def best_of(found: dict[str, Point]) -> peers.Settings:
 
 def grid_key(work: Work, peer: str) -> str:
     """What a grid's result holds for."""
-    same = {k: v for k, v in asdict(work).items() if k != "steps"}
-    return json.dumps([same, peer, peers.installed(peer)], sort_keys=True)
+    same = {k: v for k, v in asdict(work).items() if k not in ("steps", "few")}
+    return json.dumps([SEARCH, same, peer, peers.installed(peer)], sort_keys=True)
 
 
 def saved_grid(work: Work, peer: str) -> dict[str, Point]:

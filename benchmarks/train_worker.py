@@ -77,6 +77,8 @@ def measured(said: dict[str, Any]) -> dict[str, Any]:
         done = fit(objective, {"policy": model}, records, [], recipe, work=Path(work), on_event=on_event)
     if done.cut_rows or done.empty_rows:
         raise RuntimeError("rows were cut or dropped")
+    if any(event["event"] == "not_compiled" for event in events):
+        raise RuntimeError("layers could not be compiled")
     peak = peak_bytes()
     if said.get("save"):
         save_model(model, tokenizer, Path(said["save"]))
@@ -87,7 +89,7 @@ def measured(said: dict[str, Any]) -> dict[str, Any]:
         "tokens": done.tokens / said["passes"],
         "collate_seconds": sum(took for ended, took in collate.calls if clock.in_second(ended)),
         "peak_bytes": peak,
-        "settings": {k: v for e in events if e["event"] == "precision" for k, v in e.items() if k != "event"},
+        "settings": {k: v for e in events if e["event"] == "kernels" for k, v in e.items() if isinstance(v, bool)},
     }
 
 

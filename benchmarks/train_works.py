@@ -54,6 +54,8 @@ class Work:
     """Rows of a step."""
     steps: int = 32
     """Steps of a pass."""
+    few: int = 16
+    """The same for a quick run; grouping by length needs rows to choose from."""
 
     @property
     def family(self) -> Family:

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from escalade.protocols import Batch, Row
+from escalade.train import packing
 from escalade.train.packing import Line, lines
 from escalade.train.recipe import Recipe
 
-VERSION = 2
-"""Raised when rows meet in other steps, or are laid out in another way, than before."""
+VERSION = 3
+"""Raised when rows meet in other steps or are laid out in another way than before, or a step computes other numbers of
+them: a checkpoint goes on under the version it was made by, or not at all."""
 _WINDOW = 32
 """Batches that are sorted by length together: more saves padding, fewer keeps steps more alike."""
 Step = NDArray[np.int64]
@@ -121,7 +123,7 @@ class Micro:
 
 
 def micro_batches(
-    rows: Sequence[Row], tokens: int, widest: int | None = None, parts: int = 1, attention: float = 1 / 512
+    rows: Sequence[Row], tokens: int, widest: int | None = None, parts: int = 1, attention: float = packing.ATTENTION
 ) -> list[Micro]:
     """The rows of a step in micro-batches of at most ``tokens`` padded tokens; a longer row or line stands alone.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,14 +17,10 @@ from escalade.train.losses import IGNORE, model_inputs
 
 _REPEATS = 7
 _TOKENS = 4096
-_LOOKED_AT = 512
-"""Rows of which the middling one is taken."""
 
 
-def operations_of(objective: Objective, model: Any, rows: Sequence[Row]) -> float:
-    """Operations of a training step for each token, counted on a row of middling length."""
-    by_length = sorted(range(min(len(rows), _LOOKED_AT)), key=lambda place: rows[place].length)
-    row = rows[by_length[len(by_length) // 2]]
+def operations_of(objective: Objective, model: Any, row: Row) -> float:
+    """Operations of a training step for each token, counted on one row."""
     batch = on_device(objective.collate([row], [0]), next(model.parameters()).device)
     try:
         learnt = int((batch["labels"] != IGNORE).sum())

@@ -19,6 +19,9 @@ from torch import nn
 from escalade.models.heads import base_of
 from escalade.train import attention
 
+_VARIANTS = 64
+"""How many kinds of layer and of batch one code is compiled for; a model that asks for more runs uncompiled."""
+
 
 def compiler() -> str | None:
     """The C++ compiler that compiled kernels for processors need; None where there is none."""
@@ -79,7 +82,8 @@ def attention_of(model: Any) -> str | None:
 
 def is_failure(error: BaseException) -> bool:
     """Whether an error is one of compiling rather than of the model."""
-    return isinstance(error, torch._dynamo.exc.TorchDynamoException) or "_inductor" in type(error).__module__
+    of_dynamo = (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit)
+    return isinstance(error, of_dynamo) or "_inductor" in type(error).__module__
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def prepared() -> Iterator[None]:
     import torch._dynamo  # not loaded by torch itself
 
     # Rates of dropout and the like are constants of a layer; read from memory they cost time at every number.
-    changes = {"recompile_limit": max(torch._dynamo.config.recompile_limit, 32), "specialize_float": True}
+    changes = {"recompile_limit": _VARIANTS, "fail_on_recompile_limit_hit": True, "specialize_float": True}
     with torch._dynamo.config.patch(changes), warnings.catch_warnings():
         # The compiler uses what torch has deprecated, and looks at gradients of tensors that have none.
         warnings.filterwarnings("ignore", message=".*torch.jit.script_method.*", category=DeprecationWarning)

@@ -22,20 +22,20 @@ _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)
 where they would be too large for a signed number."""
 
 
-_OPS = torch.library.Library("escalade", "DEF")
+_OPS = torch.library.Library("escalade", "FRAGMENT")
 """Holds what is registered in it for as long as it lives."""
-_OPS.define("dropout_seed() -> Tensor", tags=(torch.Tag.nondeterministic_seeded,))
+_OPS.define("held(Tensor given) -> Tensor")
 
 
-@torch.library.impl(_OPS, "dropout_seed", "CompositeExplicitAutograd")
-def _seed() -> Tensor:
-    """A 32-bit seed; an operation of its own, as the compiler would draw one of the library's for every 16 places."""
-    return torch.randint(-(1 << 31), 1 << 31, (), dtype=torch.int64).to(torch.int32)
+@torch.library.impl(_OPS, "held", "CompositeExplicitAutograd")
+def _held(given: Tensor) -> Tensor:
+    """What was given, as numbers in memory: the compiler would draw a seed anew for every 16 places that need it."""
+    return given.clone()
 
 
-@torch.library.register_fake("escalade::dropout_seed", lib=_OPS)  # type: ignore[untyped-decorator]
-def _seed_like() -> Tensor:
-    return torch.empty((), dtype=torch.int32)
+@torch.library.register_fake("escalade::held", lib=_OPS)  # type: ignore[untyped-decorator]
+def _held_like(given: Tensor) -> Tensor:
+    return torch.empty_like(given)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -61,12 +61,16 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 
 def _hashed(like: Tensor, share: float) -> tuple[Tensor, float]:
-    """Which places are kept: those whose number, hashed, falls below a bound."""
-    code = torch.arange(like.numel(), dtype=torch.int32, device=like.device).view(like.shape) * _GOLDEN
-    code = code + torch.ops.escalade.dropout_seed()
-    # Shifts of signed numbers drag the sign along: it is masked away.
+    """Which places are kept: those whose number, hashed with two words of the call's own, falls below a bound.
+
+    One word alone would make all masks windows of one sequence.
+    """
+    drawn = torch.randint(-(1 << 31), 1 << 31, (2,), dtype=torch.int64, device=like.device).to(torch.int32)
+    words = torch.ops.escalade.held(drawn)
+    code = torch.arange(like.numel(), dtype=torch.int32, device=like.device).view(like.shape) * _GOLDEN + words[0]
+    # Shifts of signed numbers drag the sign along: it is masked away. Products wrap around, as all hashing does.
     code = (code ^ ((code >> 16) & 0xFFFF)) * _FIRST
-    code = (code ^ ((code >> 15) & 0x1FFFF)) * _SECOND
+    code = (code ^ ((code >> 15) & 0x1FFFF) ^ words[1]) * _SECOND
     # Compared as floats: the compiler takes a rounded bound for a constant and uses it for other rates too.
     return code.to(torch.float32) < (share - 0.5) * 2.0**32, share
 
@@ -76,12 +80,16 @@ def _drawn(like: Tensor, share: float) -> tuple[Tensor, float]:
     count = like.numel()
     bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)[:count]
     bound = max(1, round(share * (1 << 16)))
-    return bits.view(like.shape) < bound - (1 << 15), bound / (1 << 16)
+    return bits.view(like.shape) <= bound - 1 - (1 << 15), bound / (1 << 16)
 
 
 @contextmanager
-def faster() -> Iterator[None]:
-    """Models drop out this way inside: their modules and functions all call the library's by its name."""
+def replaced() -> Iterator[None]:
+    """Models drop out this way inside, as their modules call the library's function by its name.
+
+    Only what the library's fused attention drops of its weights it goes on dropping itself. For one run a process: the
+    end of one would put the library's back under another.
+    """
     F.dropout = dropout
     try:
         yield

@@ -153,7 +153,8 @@ class _Run:
                 model.requires_grad_(False).eval()
         if hasattr(objective, "prepare"):
             objective.prepare(models, [*self.rows, *self.held])
-        self.per_token = ceiling.operations_of(objective, self.policy, self.rows)
+        middling = self.rows[int(self.rows.lengths.argsort(kind="stable")[len(self.rows) // 2])]
+        self.per_token = ceiling.operations_of(objective, self.policy, middling)
 
     # -- before the first step ---------------------------------------------------------------------------------------
 
@@ -221,17 +222,23 @@ class _Run:
         longest = max(int(rows.lengths.max()) for rows in (self.rows, self.held) if len(rows))
         self.widest = packing.widest_of(longest) if self.kernels.packed else None
 
+    def _longest(self) -> int:
+        """Most tokens that stand side by side in a row, read or written, learnt from or held out."""
+        return max(
+            int(max(rows.read.max(), (rows.lengths - rows.read).max())) for rows in (self.rows, self.held) if len(rows)
+        )
+
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Compiled layers and recomputed activations while the run lasts."""
+        """Compiled layers, dropout of our own and recomputed activations while the run lasts."""
         if self.kernels.recompute:
             self._recompute()
         if self._forecast_seconds(self.kernels.packed) >= _CEILING_FROM:
             self.ceiling = ceiling.ceiling(self.policy, self.kernels.bf16)
         try:
-            with compiling.prepared(), dropout.faster():
+            with compiling.prepared(), dropout.replaced():
                 if self.kernels.compiled:
-                    compiling.compile_layers(self.policy, written_out=int(self.rows.read.max()) <= LONGEST)
+                    compiling.compile_layers(self.policy, written_out=self._longest() <= LONGEST)
                 yield
         finally:
             compiling.uncompile(self.policy, self.attention)
@@ -329,6 +336,7 @@ class _Run:
         return None if self.world.any(failed) or loss is None else self._finished(loss, step, micro)
 
     def _micro(self, rows: Sequence[Row], parts: int = 1) -> list[Micro]:
+        """The micro-batches of a step, or of the held-out rows."""
         attention = packing.attention_cost(self.policy.config)
         return batches.micro_batches(rows, self.at.micro_tokens, self.widest, parts, attention)
 

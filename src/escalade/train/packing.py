@@ -21,8 +21,8 @@ from escalade.train.losses import IGNORE
 NARROWEST = 64
 """Lines are 64, 128, 256, ... tokens wide."""
 _STEP = 64
-_WIDTH = 512
-"""Of a model that does not say how wide it is."""
+ATTENTION = 1 / 512
+"""``attention_cost`` of a model that does not say how wide it is."""
 _CALL = 256
 """What a micro-batch costs beyond its tokens, in tokens."""
 
@@ -40,14 +40,15 @@ class Line:
 def attention_cost(config: Any) -> float:
     """What a token's attention costs for each token its line is wide, in parts of all else it costs.
 
-    By its products 1 / (6 x width of the model) (Kaplan et al. 2020, section 2.1); but softmax and dropout of its
-    weights take as long again as the products and more, and with both 1 / width was measured (256 and 288 wide).
+    Its products alone are 1 / (6 x width of the model) of a layer's others (Kaplan et al. 2020, table 1, without the
+    causal half); but they are small ones, and softmax and dropout of the weights are slow passes over memory. A decoder
+    256 and a BERT 288 wide were fastest with about 1 / width, on two cores.
     """
-    width = getattr(config, "hidden_size", None) or _WIDTH
-    return 1 / float(width)
+    width = getattr(config, "hidden_size", None)
+    return 1 / float(width) if width else ATTENTION
 
 
-def lines(lengths: Sequence[int], widest: int, attention: float = 1 / _WIDTH) -> list[Line]:
+def lines(lengths: Sequence[int], widest: int, attention: float = ATTENTION) -> list[Line]:
     """Rows packed into lines, long ones first, each into the first line with room (Johnson 1973, first fit).
 
     A line is as wide as the row that opens it asks for: the narrowest of some widths that holds it, so that many short

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -37,6 +38,8 @@ from escalade.values import Family, digest_of
 
 HELD_OUT = 20
 """One piece of text in so many is kept for validation, in long texts fewer: see ``_held_every``."""
+_FEWEST_DOCUMENTS = 8
+"""Of fewer, whose sentences are paired, none is held out: it would be too much of them."""
 _FEWEST_TOKENS = 16
 _SAMPLE = 1 << 26
 """Characters a tokenizer is trained on at most; of longer texts, passages spread evenly."""
@@ -293,13 +296,14 @@ def _rows(
     work: Path,
     room: int,
 ) -> tuple[Iterable[Record], list[Record]]:
-    """What is learnt from and what is held out: every so manieth piece, or the validation text."""
+    """What is learnt from and what is held out: every so manieth piece, or documents, or the validation text."""
     if wanted.objective.endswith("nsp"):
         parts = _documents(corpus)
         if validation is not None:
+            _counted(validation)
             learnt, held = parts, _documents(validation)
         else:
-            learnt, held = _held_apart(parts, layout)
+            learnt, held = _held_apart(parts, _held_every(spool.count, layout), wanted.seed)
         made, held_out = (_sentence_pairs(some, tokenizer, wanted, layout) for some in (learnt, held))
         return made, held_out
     if validation is not None:
@@ -323,18 +327,25 @@ def _held_every(count: int, layout: Layout) -> int:
 
 def _documents(corpus: Corpus) -> list[str]:
     """Documents that pairs of sentences are drawn from: a blank line ends one. Held in memory, all of them."""
-    return [part for document in corpus.documents() for part in document.split("\n\n") if part.strip()]
+    parts = (part for document in corpus.documents() for part in document.split("\n\n"))
+    return [part for part in parts if any(sign.isprintable() and not sign.isspace() for sign in part)]
 
 
-def _held_apart(parts: list[str], layout: Layout) -> tuple[list[str], list[str]]:
+def _held_apart(parts: Sequence[str], every: int, seed: int) -> tuple[list[str], list[str]]:
     """Documents to learn from, and those held out: whole ones, as a pair's second sentences come from any of a side.
 
-    At least two are held out, so that there is another one; none where there are fewer than four.
+    They are drawn until they are one in ``every`` characters, and at least two, so that each has another one; none are
+    held out of fewer than ``_FEWEST_DOCUMENTS``.
     """
-    if len(parts) < 4:
-        return parts, []
-    every = min(_held_every(len(parts), layout), len(parts) // 2)
-    return [part for i, part in enumerate(parts) if i % every != every - 1], parts[every - 1 :: every]
+    if len(parts) < _FEWEST_DOCUMENTS:
+        return [*parts], []
+    wanted, held = sum(map(len, parts)) / every, set[int]()
+    for place in random.Random(seed).sample(range(len(parts)), len(parts) // 2):
+        if len(held) >= 2 and wanted <= 0:
+            break
+        held.add(place)
+        wanted -= len(parts[place])
+    return [part for i, part in enumerate(parts) if i not in held], [parts[i] for i in sorted(held)]
 
 
 def _sentence_pairs(parts: Sequence[str], tokenizer: Any, wanted: Pretraining, layout: Layout) -> list[Any]:

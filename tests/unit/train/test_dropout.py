@@ -83,10 +83,26 @@ def test_the_gradient_flows_where_something_was_kept(way: Callable[[], Drop], dt
 
 @pytest.mark.parametrize("p", [1.0, 1 - 2**-30])
 def test_all_may_be_dropped(p: float) -> None:
+    torch.manual_seed(0)
     given = torch.ones(50, requires_grad=True)
     found = dropout.dropout(given, p)
     found.sum().backward()
     assert not found.any() and given.grad is not None and not given.grad.any()
+
+
+def test_next_to_nothing_may_be_dropped() -> None:
+    assert dropout.dropout(torch.ones(1 << 16), 1e-6).min() == 1
+
+
+@pytest.mark.slow
+def test_each_dropout_of_a_compiled_layer_drops_other_places() -> None:
+    """Two of one shape and rate in one graph with a gradient: an optimizer of graphs takes them for the same."""
+    twice = torch.compile(lambda x: (dropout.dropout(x, 0.5), dropout.dropout(x, 0.5)), dynamic=True)
+    given = torch.ones(1 << 16, requires_grad=True)
+    one, two = twice(given)
+    (one.sum() + two.sum()).backward()
+    assert 0.48 < float((one == two).float().mean()) < 0.52
+    assert given.grad is not None and torch.equal(given.grad, (one + two).detach())
 
 
 def test_nothing_is_dropped_outside_of_training() -> None:
@@ -102,7 +118,7 @@ def test_modules_use_it_while_a_run_lasts() -> None:
     before = F.dropout
     torch.manual_seed(0)
     wanted = dropout.dropout(torch.ones(99), 0.5)
-    with pytest.raises(RuntimeError, match="broken"), dropout.faster():
+    with pytest.raises(RuntimeError, match="broken"), dropout.replaced():
         torch.manual_seed(0)
         assert torch.equal(nn.Dropout(0.5)(torch.ones(99)), wanted)
         raise RuntimeError("broken")

@@ -22,7 +22,7 @@ from escalade.errors import BadInput, Interrupted, OutOfTime
 from escalade.models import presets
 from escalade.models.tokenizers import train_tokenizer
 from escalade.records import Pair, Record
-from escalade.train import Fitted, Recipe, fit, kernels, optim
+from escalade.train import Fitted, Recipe, dropout, fit, kernels, optim
 from escalade.train.objectives.sft import Sft
 
 torch.set_num_threads(1)
@@ -63,6 +63,18 @@ def train(
         objective, {"policy": policy}, ROWS, held, recipe, work=work, on_event=events.append, should_stop=should_stop
     )
     return fitted, policy, events
+
+
+def test_a_run_drops_out_by_its_own_function_and_puts_the_librarys_back(tmp_path: Path) -> None:
+    before, asked = torch.nn.functional.dropout, []
+
+    def stop() -> str:
+        asked.append(torch.nn.functional.dropout)
+        return "signal"
+
+    with pytest.raises(Interrupted):
+        train(tmp_path, should_stop=stop)
+    assert asked == [dropout.dropout] and torch.nn.functional.dropout is before
 
 
 def same(one: nn.Module, two: nn.Module) -> bool:

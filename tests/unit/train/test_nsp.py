@@ -207,15 +207,15 @@ def test_bad_input_is_refused() -> None:
     assert short is not None and len(short.ids) == 8 and cut.cut == ["long"]
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(2, 0), (3, 0), (4, 2), (7, 2), (40, 2), (200, 10)])
+@pytest.mark.parametrize(("count", "held_out"), [(2, 0), (7, 0), (8, 2), (40, 2), (200, 10)])
 def test_whole_documents_are_held_out(count: int, held_out: int) -> None:
     """A sentence held out is no other pair's random second segment."""
     wanted = Pretraining("encoder", "1M", "mlm+nsp")
     network = Network("encoder", parameters=500_000, total=10**6, layers=2, width=128, vocabulary=4000, context=64)
     layout: Any = SimpleNamespace(network=network, tokens=10**9)
     named = [" ".join(f"D{i} {sentence}." for sentence in part) for i, part in enumerate(documents(1, 12) * count)]
-    learnt, held = _held_apart(named, layout)
-    assert len(held) == held_out and sorted(learnt + held) == sorted(named)
+    learnt, held = _held_apart(named, 20, seed=1)
+    assert held_out <= len(held) <= held_out * 1.5 and sorted(learnt + held) == sorted(named)
     seen = []
     for some in (learnt, held):
         pairs = _sentence_pairs(some, TOKENIZER, wanted, layout)

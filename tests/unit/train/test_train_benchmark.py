@@ -186,7 +186,7 @@ def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it()
     assert abs(peaks[1] - peaks[0] - 100_000_000) < 10_000_000
 
 
-def test_a_grid_has_every_combination_that_may_win() -> None:
+def test_a_grid_has_what_may_win() -> None:
     fixed, mixed = peers.precisions("transformers", False), peers.precisions("transformers", True)
     assert [one["bf16"] for one in fixed] == [one["bf16"] for one in mixed] == [False, True]
     assert peers.orders(fixed[1], "transformers", 4096) == [fixed[1]]

@@ -25,8 +25,8 @@ from escalade.train.precision import bf16_pays
 from escalade.train.recipe import Recipe
 
 COMPILE_FROM = 180.0
-"""Seconds of a run from which compiling pays: it takes 15 to 75 and saves a fifth to a quarter of what follows, more than
-half of it in networks with dropout."""
+"""Seconds of a run from which compiling pays: it takes 15 to 75 and saves a fifth to a quarter of what follows, and of
+networks with dropout more than half."""
 _TOLERANCE = 1e-4
 """Relative difference of two ways of computing one loss in float32, beyond which they are not the same."""
 _TESTED = 6

@@ -1,9 +1,9 @@
 """Dropout for processors, several times faster than the library's, which draws its random numbers one after another.
 
 At a rate of 0.1 a step of T5 or BERT spent a fifth of its time on drawing them. A mask needs no long chain of random
-numbers: inside a compiled layer each place is hashed with a seed of the call's own, which the compiler fuses with what
-stands around it and computes again in the backward pass, so that no mask is kept; elsewhere four places share one draw
-of 64 bits.
+numbers: inside a compiled layer each place is hashed with two words of the call's own, which the compiler fuses with
+what stands around it and computes again in the backward pass, so that no mask is kept; elsewhere four places share one
+draw of 64 bits.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ _GOLDEN = 0x9E3779B1 - (1 << 32)
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)
 """Multipliers of a 32-bit mixing function found by search (Wellons, "Prospecting for Hash Functions", 2018); negative
 where they would be too large for a signed number."""
-
-
 _OPS = torch.library.Library("escalade", "FRAGMENT")
 """Holds what is registered in it for as long as it lives."""
 _OPS.define("held(Tensor given) -> Tensor")
